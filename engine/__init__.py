@@ -1,0 +1,1 @@
+"""Basinscope's engine: loss landscapes modulo permutation symmetries."""
