@@ -1,0 +1,7 @@
+"""Every architecture as one pure function with a graph."""
+
+from engine.program.capture import capture
+from engine.program.program import Program
+from engine.program.spec import BatchNormSite, InputSpec, ParameterSpec
+
+__all__ = ["BatchNormSite", "InputSpec", "ParameterSpec", "Program", "capture"]

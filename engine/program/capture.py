@@ -1,0 +1,206 @@
+"""From an `nn.Module` to a Program, by `torch.export`.
+
+Does not handle forwards that are random, that depend on data in their control flow, that
+write to buffers in eval mode, or whose outputs mix the samples of a batch: each is refused
+with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram, export
+from torch.export.graph_signature import InputKind, OutputKind
+
+from engine.errors import CaptureError
+from engine.program.program import Program
+from engine.program.spec import InputSpec, ParameterSpec
+from engine.program.variants import digest
+
+SMALLEST_BATCH = 2
+
+
+def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> Program:
+    """Trace a module in eval mode into a Program; the module is left as it was.
+
+    Args:
+        module: any module whose forward takes tensors and returns logits: one tensor, a
+            tuple whose first item they are, or a mapping that holds them under "logits".
+        example_inputs: one tensor or a tuple, each of shape [batch, …].
+
+    Raises:
+        CaptureError: the module cannot be traced, with the reason.
+    """
+    inputs = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
+    inputs = tuple(_at_least_two(tensor) for tensor in inputs)
+    exported = _export(module, inputs)
+    graph_module = exported.graph_module
+    _refuse_unsuitable(exported)
+    placeholders, parameters, constants = _bind(exported, module)
+    _keep_logits_only(exported)
+    graph = graph_module.graph
+    user_inputs = tuple(
+        _input_spec(node)
+        for node in graph.nodes
+        if node.op == "placeholder" and node.name not in placeholders and node.name not in constants
+    )
+    return Program(
+        fx.GraphModule(graph_module, graph),
+        placeholders=placeholders,
+        parameters=parameters,
+        constants=constants,
+        inputs=user_inputs,
+        aliases=_aliases(module, set(parameters)),
+        fingerprint=_fingerprint(graph, placeholders, constants),
+    )
+
+
+def _at_least_two(tensor: Tensor) -> Tensor:
+    """Return the example with two samples or more: one would be taken for a fixed size."""
+    if tensor.dim() == 0 or tensor.shape[0] == 0:
+        raise CaptureError(f"an example input needs shape [batch, …], got {list(tensor.shape)}")
+    if tensor.shape[0] >= SMALLEST_BATCH:
+        return tensor
+    return tensor.repeat(SMALLEST_BATCH, *[1] * (tensor.dim() - 1))
+
+
+def _export(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        with torch.no_grad():
+            shapes = tuple({0: Dim.DYNAMIC} for _ in inputs)
+            return export(module, inputs, dynamic_shapes=shapes, strict=False)
+    except Exception as error:  # torch.export raises whatever the user's forward raises
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise CaptureError(
+            f"{type(module).__name__} cannot be traced: {reason[0]} "
+            "(the forward must take a batch of any size, without data-dependent control flow)"
+        ) from error
+    finally:
+        for part in training:
+            part.training = True
+
+
+def _refuse_unsuitable(exported: ExportedProgram) -> None:
+    for output in exported.graph_signature.output_specs:
+        if output.kind is not OutputKind.USER_OUTPUT:
+            raise CaptureError(
+                f"the forward writes to {output.target} in eval mode; it must be a pure function"
+            )
+    for node in exported.graph.nodes:
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        if torch.Tag.nondeterministic_seeded in node.target.tags and not _is_idle_dropout(node):
+            raise CaptureError(f"the forward is random in eval mode: it calls {node.target}")
+        if node.target is torch.ops.aten.batch_norm.default and node.args[5]:
+            raise CaptureError(
+                "a BatchNorm has no running statistics, so that outputs depend on the other "
+                "samples of the batch; set track_running_stats=True"
+            )
+
+
+def _is_idle_dropout(node: fx.Node) -> bool:
+    """Return whether a node of a random op draws nothing: dropout in eval mode or of rate 0."""
+    names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
+    given = dict(zip(names, node.args, strict=False)) | node.kwargs
+    return given.get("train") is False or not given.get("dropout_p", given.get("p", 0.0))
+
+
+def _bind(
+    exported: ExportedProgram, module: nn.Module
+) -> tuple[dict[str, str], dict[str, ParameterSpec], dict[str, Tensor]]:
+    """Return what each placeholder stands for, with tied parameters under their first name."""
+    placeholders: dict[str, str] = {}
+    parameters: dict[str, ParameterSpec] = {}
+    constants: dict[str, Tensor] = {}
+    first: dict[int, str] = {}
+    tensors = dict(exported.state_dict) | dict(exported.constants)
+    for spec in exported.graph_signature.input_specs:
+        if spec.kind is InputKind.USER_INPUT:
+            continue
+        node, target = str(getattr(spec.arg, "name", "")), str(spec.target)
+        value = tensors.get(target)
+        if not isinstance(value, Tensor):
+            raise CaptureError(f"the forward reads {target}, which is no tensor")
+        is_state = (
+            spec.kind in (InputKind.PARAMETER, InputKind.BUFFER) and spec.persistent is not False
+        )
+        if not is_state or not value.is_floating_point():
+            constants[node] = value.detach().clone()
+            continue
+        name = first.setdefault(id(_original(module, target, value)), target)
+        placeholders[node] = name
+        parameters[name] = ParameterSpec(
+            tuple(value.shape), value.dtype, spec.kind is InputKind.PARAMETER
+        )
+    return placeholders, parameters, constants
+
+
+def _original(module: nn.Module, target: str, value: Tensor) -> Tensor:
+    """Return the module's own tensor, whose identity shows which names share it."""
+    path, _, name = target.rpartition(".")
+    return getattr(module.get_submodule(path), name, value)
+
+
+def _aliases(module: nn.Module, known: set[str]) -> dict[str, str]:
+    named = list(module.named_parameters(remove_duplicate=False))
+    named += list(module.named_buffers(remove_duplicate=False))
+    canonical = {id(tensor): name for name, tensor in named if name in known}
+    return {
+        name: canonical[id(tensor)]
+        for name, tensor in named
+        if name not in known and id(tensor) in canonical
+    }
+
+
+def _keep_logits_only(exported: ExportedProgram) -> None:
+    """Rewrite the graph's output to the logits alone."""
+    graph = exported.graph_module.graph
+    output = next(node for node in graph.nodes if node.op == "output")
+    values = list(output.args[0])
+    keys = getattr(exported.call_spec.out_spec, "context", None)
+    index = keys.index("logits") if isinstance(keys, list) and "logits" in keys else 0
+    logits = values[index] if index < len(values) else None
+    if not isinstance(logits, fx.Node) or not isinstance(logits.meta.get("val"), Tensor):
+        raise CaptureError("the forward must return logits as a tensor")
+    output.args = (logits,)
+    graph.eliminate_dead_code()
+    exported.graph_module.recompile()
+
+
+def _input_spec(node: fx.Node) -> InputSpec:
+    value = node.meta["val"]
+    if any(not isinstance(size, int) for size in value.shape[1:]):
+        raise CaptureError(f"only the first dimension of input {node.name} may vary")
+    return InputSpec(node.name, tuple(value.shape[1:]), value.dtype, _vocabulary(node))
+
+
+def _vocabulary(node: fx.Node) -> int:
+    """Return the rows of the first embedding table that a node's value indexes, else 0."""
+    if node.meta["val"].is_floating_point():
+        return 0
+    rows = [
+        int(user.args[0].meta["val"].shape[0])  # type: ignore[union-attr]
+        for user in node.users
+        if user.target is torch.ops.aten.embedding.default
+    ]
+    return min(rows, default=2)
+
+
+def _fingerprint(
+    graph: fx.Graph, placeholders: Mapping[str, str], constants: Mapping[str, Tensor]
+) -> str:
+    lines = []
+    for node in graph.nodes:
+        value = node.meta.get("val")
+        sizes = value.shape if isinstance(value, Tensor) else ()
+        shape = [size if isinstance(size, int) else "batch" for size in sizes]
+        name = placeholders.get(node.name, "")
+        lines.append(f"{node.op} {node.target} {node.args} {node.kwargs} {shape} {name}")
+    for name, tensor in constants.items():
+        content = tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes().hex()
+        lines.append(f"{name} {tensor.dtype} {content}")
+    return digest(*lines)
