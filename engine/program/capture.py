@@ -15,6 +15,7 @@ from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind, OutputKind
 
 from engine.errors import CaptureError
+from engine.program.functional import functional, writes
 from engine.program.program import Program
 from engine.program.spec import InputSpec, ParameterSpec
 from engine.program.variants import digest
@@ -36,8 +37,12 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
     inputs = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
     inputs = tuple(_at_least_two(tensor) for tensor in inputs)
     exported = _export(module, inputs)
-    graph_module = exported.graph_module
     _refuse_unsuitable(exported)
+    exported = functional(exported)
+    for output in exported.graph_signature.output_specs:
+        if output.kind is not OutputKind.USER_OUTPUT:
+            raise _writes_to(output.target)
+    graph_module = exported.graph_module
     placeholders, parameters, constants = _bind(exported, module)
     _keep_logits_only(exported)
     graph = graph_module.graph
@@ -85,12 +90,14 @@ def _export(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
 
 
 def _refuse_unsuitable(exported: ExportedProgram) -> None:
-    for output in exported.graph_signature.output_specs:
-        if output.kind is not OutputKind.USER_OUTPUT:
-            raise CaptureError(
-                f"the forward writes to {output.target} in eval mode; it must be a pure function"
-            )
+    state = {
+        spec.arg.name: spec.target
+        for spec in exported.graph_signature.input_specs
+        if spec.kind is not InputKind.USER_INPUT
+    }
     for node in exported.graph.nodes:
+        if writes(node) and getattr(node.args[0], "name", "") in state:
+            raise _writes_to(state[node.args[0].name])
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
             continue
         if torch.Tag.nondeterministic_seeded in node.target.tags and not _is_idle_dropout(node):
@@ -100,6 +107,10 @@ def _refuse_unsuitable(exported: ExportedProgram) -> None:
                 "a BatchNorm has no running statistics, so that outputs depend on the other "
                 "samples of the batch; set track_running_stats=True"
             )
+
+
+def _writes_to(target: str | None) -> CaptureError:
+    return CaptureError(f"the forward writes to {target} in eval mode; it must be a pure function")
 
 
 def _is_idle_dropout(node: fx.Node) -> bool:

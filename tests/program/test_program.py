@@ -8,6 +8,7 @@ from torch import nn
 
 from engine.errors import CaptureError, ProgramError
 from engine.program import Program, capture
+from engine.program.functional import writes
 from tests.models import MODELS, Model
 
 
@@ -97,7 +98,7 @@ def test_wrong_parameters_and_inputs_are_named():
     module, program = captured(MODELS[0])
     params = dict(module.state_dict())
     x = MODELS[0].inputs(2)
-    with pytest.raises(ProgramError, match="parameters are missing: 1.weight"):
+    with pytest.raises(ProgramError, match=r"parameters are missing: 1\.weight"):
         program({n: t for n, t in params.items() if n != "1.weight"}, x)
     with pytest.raises(ProgramError, match=r"1.bias is \[7\], not \[6\]"):
         program(params | {"1.bias": torch.zeros(7)}, x)
@@ -140,6 +141,41 @@ def test_tied_parameters_are_one_and_tokens_stay_in_the_vocabulary():
     assert torch.equal(program(module.state_dict(), tokens), module(tokens)["logits"])
 
 
+class InPlace(nn.Module):
+    """Writes to intermediates and to its input, plainly or through a view."""
+
+    def __init__(self, through_a_view: bool) -> None:
+        super().__init__()
+        self.through_a_view = through_a_view
+        self.conv = nn.Conv2d(2, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.drop = nn.Dropout(inplace=True)
+
+    def forward(self, x):
+        x.mul_(2)
+        y = self.norm(self.conv(x))
+        z = nn.functional.relu(y, inplace=True)
+        y = self.drop(self.conv(x)) + y
+        y += z
+        if self.through_a_view:
+            y[:, :1] = y[:, 1:2] * 3
+        return y.mean((2, 3)) + x.sum((1, 2, 3))[:, None]
+
+
+@pytest.mark.parametrize("through_a_view", [False, True])
+def test_in_place_ops_become_functional(through_a_view):
+    module = InPlace(through_a_view).eval()
+    module.norm.running_mean += torch.tensor([0.3, -0.2, 0.1, 0.5])
+    x = torch.randn(3, 2, 4, 4)
+    program = capture(module, x.clone())
+    assert not any(writes(node) for node in program.graph_module.graph.nodes)
+    before = x.clone()
+    outputs = program(module.state_dict(), x)
+    assert torch.equal(x, before)
+    torch.testing.assert_close(outputs, module(x))
+    assert [site.channels for site in program.batch_norms] == [4]
+
+
 class Drops(nn.Module):
     def forward(self, x):
         return nn.functional.dropout(x, 0.5, training=True)
@@ -158,6 +194,12 @@ class Counts(nn.Module):
     def forward(self, x):
         self.calls += 1
         return x
+
+
+class CountsThroughAView(Counts):
+    def forward(self, x):
+        self.calls[:1] += 1
+        return x * self.calls
 
 
 class Mixes(nn.Module):
@@ -185,6 +227,7 @@ class NoTensor(nn.Module):
         (Drops(), "random in eval mode"),
         (Branches(), "Branches cannot be traced"),
         (Counts(), "writes to calls"),
+        (CountsThroughAView(), "writes to calls"),
         (Mixes(), "no running statistics"),
         (FixedBatch(), "cannot be traced"),
         (NoTensor(), "must return logits"),
