@@ -1,0 +1,90 @@
+"""A Plan: how points of a span are evaluated; here the plain one, point by point.
+
+The evaluator adds up losses and knows nothing else: a plan is a function that takes a `Task`
+once and returns a `Runner`, which yields logits for a few points at a time, batch by batch.
+Work that points share (operations hoisted out of the loop, folded layers, several points in one
+kernel) is a matter of further plans; each must equal this one to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engine.landscape.span import PointBuffer, Span
+from engine.landscape.statistics import ResetData, reset_statistics
+from engine.program import Program
+
+
+@dataclass(frozen=True)
+class Task:
+    """What stays the same over all points; every tensor is on the device.
+
+    Attributes:
+        program: the model.
+        span: the models that points are combinations of.
+        inputs: one tensor [N, *shape] per input of the program.
+        reset: training inputs for BatchNorm statistics, or None to interpolate them.
+        batch_size: samples at a time.
+        check: called between batches; raises CancelledError when the user cancelled.
+    """
+
+    program: Program
+    span: Span
+    inputs: tuple[Tensor, ...]
+    reset: ResetData | None
+    batch_size: int
+    check: Callable[[], None]
+
+
+class Runner(Protocol):
+    """A plan bound to a task."""
+
+    points: int
+    """How many points `logits` takes at a time, at most."""
+
+    def logits(self, coefficients: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield (samples, logits [P, n, C]) until all samples are covered, in order.
+
+        Args:
+            coefficients: affine weights of P points, float64 [P, K].
+        """
+        ...
+
+
+Plan = Callable[[Task], Runner]
+
+
+def plain(task: Task) -> Runner:
+    """Evaluate one point at a time: form its weights, then run the batches."""
+    return _Plain(task)
+
+
+class _Plain:
+    points = 1
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._buffer = PointBuffer(task.span)
+
+    def logits(self, coefficients: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        task = self._task
+        params = self._buffer.form(coefficients[0].tolist())
+        if task.reset is not None:
+            inputs = task.reset.inputs
+            params = dict(params) | reset_statistics(
+                task.program,
+                params,
+                inputs if isinstance(inputs, tuple) else (inputs,),
+                batch_size=task.reset.batch_size,
+                check=task.check,
+            )
+        for start in range(0, len(task.inputs[0]), task.batch_size):
+            task.check()
+            samples = slice(start, start + task.batch_size)
+            outputs = task.program(params, *(tensor[samples] for tensor in task.inputs))
+            yield samples, torch.unsqueeze(outputs, 0)

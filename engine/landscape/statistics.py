@@ -1,0 +1,120 @@
+"""BatchNorm statistics recomputed at a point, from training inputs.
+
+Averaged weights do not have the averaged activations' statistics: REPAIR (Jordan et al. 2022,
+section 3) and Git Re-Basin (appendix) therefore recompute the running means and variances after
+interpolation. As in a forward in train mode, every layer normalises by its batch while the
+batch's mean and variance are taken; one pass over the inputs suffices. Batches are then pooled
+exactly: the mean of all values, and the variance within the batches plus that between them.
+Deeper layers see activations normalised batch by batch, so the size of a batch belongs to the
+definition. Momentum and REPAIR's rescaling of other layers are not here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.errors import LandscapeError
+from engine.program import Program
+
+RESET_BATCH = 250
+
+
+@dataclass(frozen=True)
+class ResetData:
+    """Training inputs from which BatchNorm statistics are recomputed at every point.
+
+    Attributes:
+        inputs: one tensor [N, *shape], or one per input of the program; normalised.
+        batch_size: the most samples that normalise each other.
+    """
+
+    inputs: Tensor | tuple[Tensor, ...]
+    batch_size: int = RESET_BATCH
+
+
+def reset_statistics(
+    program: Program,
+    params: Mapping[str, Tensor],
+    inputs: Sequence[Tensor],
+    *,
+    batch_size: int = RESET_BATCH,
+    check: Callable[[], None] = lambda: None,
+) -> dict[str, Tensor]:
+    """Return the running means and variances that the inputs give at this point.
+
+    Args:
+        program: the model.
+        params: the point's tensors, whose own statistics are neither read nor written.
+        inputs: one tensor [N, *shape] per input of the program, on the parameters' device.
+        batch_size: the most samples per batch; batches differ by at most one sample, and hold
+            two even where 1 is asked.
+        check: called before each batch; what it raises ends the pass.
+
+    Returns:
+        New tensors by the names in `program.statistics_names`, in the precision of `params`;
+        variances are unbiased, as torch keeps them.
+
+    Raises:
+        LandscapeError: fewer than two samples.
+    """
+    samples = len(inputs[0])
+    if samples < 2:
+        raise LandscapeError(
+            f"BatchNorm statistics need at least 2 training inputs; {samples} was given."
+        )
+    positions = _values_per_sample(program)
+    run = program.with_batch_statistics()
+    pools = {site.running_mean: _Pool() for site in program.batch_norms}
+    # Batches of equal size, none of a single sample, which would have no variance.
+    batches = min(math.ceil(samples / batch_size), samples // 2)
+    for part in zip(*(tensor.tensor_split(batches) for tensor in inputs), strict=True):
+        check()
+        _, batch = run(params, *part)
+        for site in program.batch_norms:
+            count = len(part[0]) * positions[site.node]
+            pools[site.running_mean].add(batch[site.running_mean], batch[site.running_var], count)
+    return {
+        name: value.to(params[name].dtype)
+        for site in program.batch_norms
+        for name, value in (
+            (site.running_mean, pools[site.running_mean].mean),
+            (site.running_var, pools[site.running_mean].variance),
+        )
+    }
+
+
+class _Pool:
+    """Mean and unbiased variance of all values seen so far, per channel, in float64."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = torch.zeros(())
+        self._squares = torch.zeros(())
+
+    def add(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Pool a batch of `count` values per channel (Chan et al. 1979, equation 2.1)."""
+        mean, squares = mean.double(), variance.double() * (count - 1)
+        if self.count == 0:
+            self.count, self.mean, self._squares = count, mean, squares
+            return
+        total = self.count + count
+        difference = mean - self.mean
+        self._squares = self._squares + squares + difference**2 * (self.count * count / total)
+        self.mean = self.mean + difference * (count / total)
+        self.count = total
+
+    @property
+    def variance(self) -> Tensor:
+        return self._squares / (self.count - 1)
+
+
+def _values_per_sample(program: Program) -> dict[str, int]:
+    """Return, per BatchNorm node, how many values of a channel one sample has (its positions)."""
+    nodes = {node.name: node for node in program.graph_module.graph.nodes}
+    shapes = {site.node: nodes[site.node].meta["val"].shape for site in program.batch_norms}
+    return {node: math.prod(int(size) for size in shape[2:]) for node, shape in shapes.items()}
