@@ -1,0 +1,19 @@
+"""Matching: methods that find the permutation of b closest to a, over one shared problem."""
+
+from __future__ import annotations
+
+from engine.matching.descent import coordinate_descent
+from engine.matching.problem import Problem
+from engine.matching.result import MatchResult, StopReason
+from engine.matching.weight_matching import match_weights
+
+__all__ = [
+    # results
+    "MatchResult",
+    "StopReason",
+    # methods
+    "match_weights",
+    # what methods are made of
+    "Problem",
+    "coordinate_descent",
+]

@@ -1,0 +1,91 @@
+"""The linear assignment problem: which unit of b goes to which unit of a.
+
+`solve` is the one place where a solver is chosen; `Solver` is the seam for others. The
+default is SciPy's shortest augmenting paths (Crouse 2016), exact in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from engine.errors import MatchingError
+
+Solver = Callable[[np.ndarray], np.ndarray]  # [n, n] -> p [n] with maximal Σ C[i, p[i]]
+
+
+def scipy_solver(cost: np.ndarray) -> np.ndarray:
+    """Return the p that maximises Σ cost[i, p[i]]."""
+    return linear_sum_assignment(cost, maximize=True)[1]
+
+
+def solve(cost: Tensor, group: str, solver: Solver = scipy_solver) -> Tensor:
+    """Return the permutation p that maximises Σ C[i, p[i]].
+
+    Args:
+        cost: [n, n], any device.
+        group: the group's name, for the message.
+        solver: what solves it.
+
+    Returns:
+        int64 [n] on the cost's device.
+
+    Raises:
+        MatchingError: the cost is not finite.
+    """
+    matrix = cost.detach().cpu().numpy()
+    if not np.isfinite(matrix).all():
+        raise MatchingError(
+            f"the matching cost of {group} is not finite: its weights are too large to be "
+            "multiplied in this precision; bring both models in float64"
+        )
+    return torch.from_numpy(solver(matrix)).to(cost.device)
+
+
+def improve(cost: Tensor, current: Tensor, proposed: Tensor, tolerance: Tensor) -> Tensor:
+    """Return `current` changed only where the proposal gains more than the tolerance.
+
+    Going from one assignment to another moves units around cycles, and each cycle has a gain
+    of its own. Cycles without gain (ties: dead units, duplicates, zero weights) are left as
+    they are, so that equal units stay in their places.
+
+    Args:
+        cost: [n, n].
+        current: int64 [n].
+        proposed: int64 [n].
+        tolerance: float64 [n]; a cycle's gain must exceed the sum over its moved units.
+
+    Returns:
+        int64 [n]; `current` itself when nothing gains.
+    """
+    moved = (current != proposed).nonzero().flatten()
+    if not len(moved):
+        return current
+    gain = (cost[moved, proposed[moved]].double() - cost[moved, current[moved]].double()).cpu()
+    rows = torch.empty_like(current)
+    rows[current] = torch.arange(len(current), device=current.device)
+    position = torch.full_like(current, -1)
+    position[moved] = torch.arange(len(moved), device=current.device)
+    successor = position[rows[proposed[moved]]].cpu().numpy()
+    k = len(successor)
+    graph = csr_matrix((np.ones(k, np.int8), (np.arange(k), successor)), shape=(k, k))
+    count, cycle = connected_components(graph, directed=False)
+    surplus = (gain - tolerance[moved].cpu()).numpy()
+    gains = np.bincount(cycle, weights=surplus, minlength=count)
+    kept = moved[torch.from_numpy(gains[cycle] > 0).to(moved.device)]
+    if not len(kept):
+        return current
+    improved = current.clone()
+    improved[kept] = proposed[kept]
+    return improved
+
+
+def assigned(cost: Tensor, p: Tensor) -> float:
+    """Return Σ C[i, p[i]], summed in float64."""
+    return float(cost.gather(1, p[:, None]).sum(dtype=torch.float64))

@@ -1,0 +1,64 @@
+"""What a matching method returns: the permutation, how the objective rose, why it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.symmetry import Permutation
+
+
+class StopReason(Enum):
+    """Why a method stopped; `sentence` says it to the user."""
+
+    CONVERGED = "converged"
+    MAX_SWEEPS = "max_sweeps"
+    CANCELLED = "cancelled"
+    NO_SYMMETRY = "no_symmetry"
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the user."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    StopReason.CONVERGED: "A whole sweep over all permutations brought no further gain.",
+    StopReason.MAX_SWEEPS: "The largest allowed number of sweeps was reached; "
+    "more sweeps may still improve the match.",
+    StopReason.CANCELLED: "The matching was cancelled; the best permutation so far is kept.",
+    StopReason.NO_SYMMETRY: "The model has no permutation symmetry, so nothing can be matched.",
+}
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """The permutation that aligns b with a, and how it was found.
+
+    Attributes:
+        permutation: to be applied to b.
+        objective: ⟨a, π(b)⟩ over the tensors that some permutation moves, without running
+            statistics; summed in float64.
+        objective_identity: the same for the identity.
+        trace: objective of the best start before its first sweep and after each sweep;
+            it never falls, and ends at `objective` up to the rounding of the working dtype.
+        sweeps: number of sweeps of the best start.
+        restarts: final objective of each start; the first is from the identity.
+        stop_reason: why the best start stopped, or CANCELLED.
+        seconds: wall time.
+        method: the method's name.
+        seed: seed of the visiting orders and of the random starts.
+    """
+
+    permutation: Permutation
+    objective: float
+    objective_identity: float
+    trace: tuple[float, ...]
+    sweeps: int
+    restarts: tuple[float, ...]
+    stop_reason: StopReason
+    seconds: float
+    method: str
+    seed: int

@@ -1,0 +1,122 @@
+"""Weight matching: the permutation of b that lies closest to a in weight space.
+
+Maximises ⟨a, π(b)⟩, equivalently minimises ‖a − π(b)‖ (Ainsworth et al. 2022, arXiv
+2209.04836, section 3.2), by coordinate descent from the identity and, with restarts, from
+random permutations. Needs no data. Running statistics of BatchNorm are permuted with their
+layer but do not enter the objective. Finds no symmetry beyond permutations (no scales, no
+signs).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine.errors import MatchingError
+from engine.matching.descent import Descent, Progress, ShouldStop, coordinate_descent
+from engine.matching.problem import Problem
+from engine.matching.result import MatchResult, StopReason
+from engine.symmetry import Permutation
+
+if TYPE_CHECKING:
+    from engine.program import Program
+    from engine.symmetry import Symmetry
+
+METHOD = "weight"
+
+
+def match_weights(
+    program: Program,
+    symmetry: Symmetry,
+    a: Mapping[str, Tensor],
+    b: Mapping[str, Tensor],
+    *,
+    seed: int = 0,
+    restarts: int = 1,
+    max_sweeps: int = 100,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+    device: torch.device | str = "cpu",
+) -> MatchResult:
+    """Return the permutation of b found by weight matching.
+
+    Args:
+        program: the model, for the names of its running statistics.
+        symmetry: its permutation groups.
+        a: reference parameters by name.
+        b: parameters to be permuted.
+        seed: seed of the visiting orders and random starts.
+        restarts: number of starts, at least 1: the first from the identity, further ones
+            from random permutations; the best objective wins.
+        max_sweeps: at most this many sweeps per start, at least 1.
+        progress: called after each sweep with its number (over all starts) and the
+            objective of the current start.
+        should_stop: asked before each group; when it says so, the best so far is returned.
+        device: where the products run.
+
+    Raises:
+        MatchingError: the models do not fit, or an option makes no sense.
+        NonFiniteError: a model holds NaN or infinite values.
+    """
+    for option, value in (("restarts", restarts), ("max_sweeps", max_sweeps)):
+        if value < 1:
+            raise MatchingError(f"{option} must be at least 1, not {value}")
+    began = time.perf_counter()
+    with torch.inference_mode():
+        problem = Problem(symmetry, a, b, exclude=program.statistics_names, device=device)
+        starts = _all_starts(problem, seed, restarts, max_sweeps, progress, should_stop)
+        finals = [problem.objective(start.perms) for start in starts]
+        identity = problem.objective(problem.identity())
+    # Rounding may rank two starts that ended at the same permutation: the first one wins.
+    best = max(range(len(starts)), key=lambda k: (finals[k], -k))
+    stopped = starts[-1].stop_reason
+    return MatchResult(
+        permutation=Permutation({k: p.cpu().clone() for k, p in starts[best].perms.items()}),
+        objective=finals[best],
+        objective_identity=identity,
+        trace=starts[best].trace,
+        sweeps=starts[best].sweeps,
+        restarts=tuple(finals),
+        stop_reason=stopped if stopped is StopReason.CANCELLED else starts[best].stop_reason,
+        seconds=time.perf_counter() - began,
+        method=METHOD,
+        seed=seed,
+    )
+
+
+def _all_starts(
+    problem: Problem,
+    seed: int,
+    restarts: int,
+    max_sweeps: int,
+    progress: Progress | None,
+    should_stop: ShouldStop | None,
+) -> list[Descent]:
+    """Return the descents of every start, up to the one that was cancelled."""
+    if not problem.sizes:
+        start = problem.identity()
+        return [Descent(start, (problem.objective(start),), StopReason.NO_SYMMETRY)]
+    generator = torch.Generator().manual_seed(seed)
+    done: list[Descent] = []
+    for number in range(restarts):
+        swept = sum(descent.sweeps for descent in done)
+        descent = coordinate_descent(
+            problem,
+            problem.random(generator) if number else problem.identity(),
+            generator,
+            max_sweeps=max_sweeps,
+            progress=None if progress is None else _counted_from(swept, progress),
+            should_stop=should_stop,
+        )
+        done.append(descent)
+        if descent.stop_reason is StopReason.CANCELLED:
+            break
+    return done
+
+
+def _counted_from(swept: int, progress: Progress) -> Progress:
+    return lambda sweep, objective: progress(swept + sweep, objective)
