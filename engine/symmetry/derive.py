@@ -1,0 +1,209 @@
+"""From a Program's graph to its Symmetry: one walk, one rule per op.
+
+Every dimension of every parameter starts as one free atom; the rules tie, divide and fix
+them (`rules/`). What is left free are the permutation groups. Sound by construction: an op
+without a rule fixes every axis that it touches and is named in the report. Does not find
+symmetries that are no product of permutations of whole stretches (see `axes.py`), and none
+that only hold for particular values of the parameters.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import torch
+from torch import Tensor, fx
+
+from engine.program import Program
+from engine.symmetry.axes import Expression
+from engine.symmetry.groups import collect_groups
+from engine.symmetry.report import describe
+from engine.symmetry.rules import RULES, Axes, Call, NoRuleError, Rule, Value
+from engine.symmetry.rules.pointwise import pointwise
+from engine.symmetry.sizes import Sizes, UnsizedError
+from engine.symmetry.symmetry import Symmetry
+from engine.symmetry.unify import Algebra, NoRefinementError
+
+INPUT = "it meets an input of the model"
+OUTPUT = "it is an output of the model"
+CONSTANT = "it meets a constant that differs along it"
+UNUSED = "the model does not use it"
+
+
+def derive_symmetry(program: Program) -> Symmetry:
+    """Return the permutation groups of a Program's parameters.
+
+    Args:
+        program: any Program; nothing but its graph and its constants is read.
+
+    Returns:
+        The groups of two units or more, and a report of what is fixed and why.
+    """
+    walk = _Walk(program)
+    walk.run()
+    shapes = {name: spec.shape for name, spec in program.parameters.items()}
+    trainable = frozenset(name for name, spec in program.parameters.items() if spec.trainable)
+    axes = {name: [walk.algebra.resolve(a) for a in walk.parameters[name]] for name in shapes}
+    return Symmetry(
+        groups=collect_groups(axes, walk.produced, walk.algebra),
+        report=describe(axes, walk.algebra, tuple(walk.without_rule)),
+        shapes=shapes,
+        trainable=trainable,
+    )
+
+
+class _Walk:
+    """The state of one walk through a graph."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.algebra = Algebra()
+        self.sizes = Sizes()
+        self.values: dict[fx.Node, Value] = {}
+        self.parameters: dict[str, Axes] = {}
+        self.produced: list[tuple[str, Expression]] = []
+        self.without_rule: dict[str, None] = {}
+
+    def run(self) -> None:
+        for name, spec in self.program.parameters.items():
+            self.parameters[name] = tuple(self.algebra.free(size) for size in spec.shape)
+        for node in self.program.graph_module.graph.nodes:
+            self.values[node] = self._value(node)
+        used = {self.program.placeholders.get(n.name) for n in self.values if n.users}
+        for name, axes in self.parameters.items():
+            if name not in used:
+                self._fix(axes, UNUSED)
+
+    def _value(self, node: fx.Node) -> Value:
+        if node.op == "placeholder":
+            return self._placeholder(node)
+        if node.op == "output":
+            for value in map(self.values.get, node.all_input_nodes):
+                self._fix(value, OUTPUT)
+            return None
+        if node.target is operator.getitem and isinstance(node.args[0], fx.Node):
+            values = self.values[node.args[0]]
+            if isinstance(values, list) and isinstance(node.args[1], int):
+                return values[node.args[1]]
+        if node.op == "get_attr" or not _tensors_in(node):
+            return self._fixed_like(node, CONSTANT) if _tensors_of(node) else None
+        return self._call(node)
+
+    def _placeholder(self, node: fx.Node) -> Value:
+        name = self.program.placeholders.get(node.name)
+        if name is not None:
+            return self.parameters[name]
+        constant = self.program.constants.get(node.name)
+        if constant is None:
+            return self._fixed_like(node, INPUT)
+        return tuple(self._constant_axis(constant, axis) for axis in range(constant.dim()))
+
+    def _constant_axis(self, constant: Tensor, axis: int) -> Expression:
+        """Return a free axis where the constant is the same all along it."""
+        size = constant.shape[axis]
+        if size and bool((constant == constant.narrow(axis, 0, 1)).all()):
+            return self.algebra.free(size)
+        return self.algebra.fixed(size, CONSTANT)
+
+    def _call(self, node: fx.Node) -> Value:
+        found = _find_rule(node.target)
+        if found is not None:
+            try:
+                call = self._bind(node)
+                value = found(call)
+                if _fits(value, call):
+                    return value
+            except (NoRuleError, NoRefinementError, UnsizedError):
+                pass
+        self.without_rule.setdefault(str(node.target))
+        for source in node.all_input_nodes:
+            self._fix(self.values.get(source), f"{node.target} has no rule")
+        return self._fixed_like(node, f"{node.target} has no rule")
+
+    def _bind(self, node: fx.Node) -> Call:
+        assert isinstance(node.target, torch._ops.OpOverload)
+        schema = node.target._schema.arguments
+        arguments = {argument.name: argument.default_value for argument in schema}
+        arguments |= dict(zip(arguments, node.args, strict=False)) | node.kwargs
+        used = frozenset(
+            int(user.args[1])  # type: ignore[arg-type]
+            for user in node.users
+            if user.target is operator.getitem
+        )
+        return Call(
+            op=_op_name(node.target),
+            name=str(node.target),
+            arguments=arguments,
+            values=self.values,
+            shapes=tuple(self.sizes.shape(tensor) for tensor in _tensors_of(node)),
+            used_outputs=used,
+            algebra=self.algebra,
+            produced=self.produced,
+            parameter_of=self._parameter_of,
+        )
+
+    def _parameter_of(self, argument: object) -> str | None:
+        """Return the parameter that a node is, possibly seen through views and casts."""
+        while isinstance(argument, fx.Node):
+            if argument.op == "placeholder":
+                return self.program.placeholders.get(argument.name)
+            sources = argument.all_input_nodes
+            argument = sources[0] if len(sources) == 1 else None
+        return None
+
+    def _fix(self, value: Value, reason: str) -> None:
+        if isinstance(value, list):
+            for item in value:
+                self._fix(item, reason)
+            return
+        for axis in value or ():
+            self.algebra.fix(axis, reason)
+
+    def _fixed_like(self, node: fx.Node, reason: str) -> Value:
+        values: list[Value] = [
+            tuple(self.algebra.fixed(size, reason) for size in self.sizes.shape_or_opaque(tensor))
+            for tensor in _tensors_of(node)
+        ]
+        if isinstance(node.meta.get("val"), list | tuple):
+            return values
+        return values[0] if values else None
+
+
+def _find_rule(target: object) -> Rule | None:
+    if not isinstance(target, torch._ops.OpOverload) or target.namespace != "aten":
+        return None
+    name = _op_name(target)
+    exact = RULES.get(f"{name}.{target._schema.overload_name or 'default'}")
+    if exact is None and torch.Tag.pointwise in target.tags and name not in RULES:
+        random = torch.Tag.nondeterministic_seeded in target.tags
+        return None if random else pointwise
+    return exact or RULES.get(name)
+
+
+def _op_name(target: torch._ops.OpOverload) -> str:
+    return target._schema.name.removeprefix("aten::")
+
+
+def _fits(value: Value, call: Call) -> bool:
+    """Return whether a rule's answer has the outputs' shapes."""
+    outputs = value if isinstance(value, list) else [value]
+    found = [tuple(a.size for a in axes) for axes in outputs if isinstance(axes, tuple)]
+    return found == list(call.shapes)
+
+
+def _tensors_of(node: fx.Node) -> list[Tensor]:
+    value = node.meta.get("val")
+    values = value if isinstance(value, list | tuple) else [value]
+    return [item for item in values if isinstance(item, Tensor)]
+
+
+def _tensors_in(node: fx.Node) -> bool:
+    """Return whether a node takes tensors in or gives one out; else it is about sizes."""
+    return bool(_tensors_of(node)) or any(
+        _tensors_of(n) and not _is_about_sizes(node) for n in node.all_input_nodes
+    )
+
+
+def _is_about_sizes(node: fx.Node) -> bool:
+    name = str(node.target)
+    return name.startswith(("aten.sym_", "aten._assert_tensor_metadata"))

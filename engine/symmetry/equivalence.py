@@ -1,0 +1,56 @@
+"""How far two sets of parameters differ as functions, on real data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.errors import SymmetryError
+from engine.program import Program
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """The largest difference of any logit; NaN where a logit is NaN."""
+
+    max_abs_logit_difference: float
+    max_abs_logit: float
+    samples: int
+
+
+def equivalence(
+    program: Program,
+    b: Mapping[str, Tensor],
+    pi_b: Mapping[str, Tensor],
+    inputs: Tensor,
+    *,
+    batch_size: int = 500,
+) -> Equivalence:
+    """Compare the logits of B and π(B).
+
+    Args:
+        program: the architecture of both.
+        b: parameters of B.
+        pi_b: parameters of π(B).
+        inputs: shape [samples, *input shape], one sample or more.
+        batch_size: samples at a time.
+
+    Raises:
+        SymmetryError: there are no inputs.
+    """
+    if not len(inputs):
+        raise SymmetryError("two models cannot be compared on no inputs")
+    differences, sizes = [], []
+    with torch.inference_mode():
+        for batch in inputs.split(batch_size):
+            logits = program(b, batch)
+            differences.append((logits - program(pi_b, batch)).abs().max())
+            sizes.append(logits.abs().max())
+    return Equivalence(
+        max_abs_logit_difference=float(torch.stack(differences).max()),
+        max_abs_logit=float(torch.stack(sizes).max()),
+        samples=len(inputs),
+    )

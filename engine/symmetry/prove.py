@@ -1,0 +1,175 @@
+"""The proof: random permutations of all groups leave the outputs of this very model alone.
+
+Runs in float64 on random inputs. Every second trial runs on slightly jittered parameters, so
+that a branch that is silent in the given ones (a scale initialised to zero) is not
+overlooked. A proof is refused, not passed, where it could not see a difference: outputs that
+are not finite, or that do not depend on the inputs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.errors import ProofError
+from engine.program import Program
+from engine.symmetry.permutation import Permutation
+from engine.symmetry.symmetry import Symmetry
+
+TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+JITTER = 0.1
+MOST_NAMES_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The outcome of a proof."""
+
+    passed: bool
+    max_abs_difference: float
+    relative: float
+    """The largest difference over the largest output."""
+
+    tolerance: float
+    """What `relative` may reach: by the lowest precision that the model itself casts to."""
+
+    trials: int
+    seconds: float
+
+
+def prove(
+    program: Program,
+    symmetry: Symmetry,
+    params: Mapping[str, Tensor],
+    *,
+    trials: int = 2,
+    batch: int = 4,
+    seed: int = 0,
+) -> Proof:
+    """Prove a symmetry on one model.
+
+    Args:
+        program: the architecture.
+        symmetry: derived from it.
+        params: this model's parameters, of any precision.
+        trials: random permutations of all groups at once.
+        batch: random inputs per trial, two or more.
+        seed: of permutations, inputs and jitter.
+
+    Raises:
+        ProofError: a permutation changes the outputs (the groups that do are named), or the
+            outputs are not finite, or do not depend on the inputs.
+    """
+    started = time.perf_counter()
+    generator = torch.Generator().manual_seed(seed)
+    exact = {name: _exact(params[name]) for name in program.parameters if name in params}
+    tolerance = _tolerance(program)
+    worst_absolute = worst_relative = 0.0
+    with torch.inference_mode():
+        for trial in range(trials):
+            inputs = program.sample_inputs(batch, generator, dtype=torch.float64)
+            own = _jittered(exact, generator) if trial % 2 else exact
+            permutation = symmetry.random(generator)
+            outputs = program(own, *inputs)
+            if trial % 2 and not bool(outputs.isfinite().all()):
+                own, outputs = exact, program(exact, *inputs)
+            _check_telling(outputs, tolerance)
+            absolute, relative = _difference(program, symmetry, permutation, own, inputs, outputs)
+            if not relative <= tolerance:
+                guilty = _guilty(program, symmetry, permutation, own, inputs, outputs, tolerance)
+                raise ProofError(_failure(relative, tolerance, guilty))
+            worst_absolute = max(worst_absolute, absolute)
+            worst_relative = max(worst_relative, relative)
+    seconds = time.perf_counter() - started
+    return Proof(True, worst_absolute, worst_relative, tolerance, trials, seconds)
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.detach().to(device="cpu", dtype=torch.float64)
+
+
+def _jittered(params: Mapping[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    """Return the parameters with a tenth of their spread as noise; signs of variances kept."""
+    result = {}
+    for name, tensor in params.items():
+        spread = tensor.square().mean().sqrt() if tensor.numel() else tensor.sum()
+        scale = JITTER * (spread if spread > 0 else 1.0)
+        noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+        moved = tensor + scale * noise
+        result[name] = moved.abs() if bool((tensor >= 0).all()) else moved
+    return result
+
+
+def _tolerance(program: Program) -> float:
+    """Return the tolerance of the lowest precision that the graph casts to by itself."""
+    found = [TOLERANCES[torch.float64]]
+    for node in program.graph_module.graph.nodes:
+        if node.op == "call_function":
+            named = [a for a in (*node.args, *node.kwargs.values()) if isinstance(a, torch.dtype)]
+            found += [TOLERANCES[dtype] for dtype in named if dtype in TOLERANCES]
+    return max(found)
+
+
+def _check_telling(outputs: Tensor, tolerance: float) -> None:
+    """Refuse outputs in which a wrong permutation could not be seen."""
+    if not bool(outputs.isfinite().all()):
+        share = float((~outputs.isfinite()).double().mean())
+        raise ProofError(
+            f"{share:.0%} of the model's outputs on random inputs are not finite, so nothing "
+            "can be proved; check the parameters for NaN, infinities or extreme scales"
+        )
+    spread = float((outputs - outputs[:1]).abs().max())
+    if spread <= tolerance * float(outputs.abs().max()):
+        raise ProofError(
+            "the model's outputs do not depend on its inputs (dead units or zero weights), so "
+            "a wrong permutation would go unseen and nothing can be proved"
+        )
+
+
+def _difference(
+    program: Program,
+    symmetry: Symmetry,
+    permutation: Permutation,
+    params: Mapping[str, Tensor],
+    inputs: tuple[Tensor, ...],
+    outputs: Tensor,
+) -> tuple[float, float]:
+    """Return the largest difference, absolute and relative to the largest output."""
+    permuted = program(symmetry.apply(permutation, params), *inputs)
+    absolute = float((permuted - outputs).abs().max())
+    return absolute, absolute / float(outputs.abs().max())
+
+
+def _guilty(
+    program: Program,
+    symmetry: Symmetry,
+    permutation: Permutation,
+    params: Mapping[str, Tensor],
+    inputs: tuple[Tensor, ...],
+    outputs: Tensor,
+    tolerance: float,
+) -> list[str]:
+    """Return the groups that change the outputs when they alone are permuted."""
+    identity = symmetry.identity()
+    guilty = []
+    for name in permutation:
+        alone = Permutation({**identity, name: permutation[name]})
+        _, relative = _difference(program, symmetry, alone, params, inputs, outputs)
+        if not relative <= tolerance:
+            guilty.append(name)
+    return guilty
+
+
+def _failure(relative: float, tolerance: float, guilty: list[str]) -> str:
+    shown = ", ".join(guilty[:MOST_NAMES_SHOWN]) or "only all together"
+    more = len(guilty) - MOST_NAMES_SHOWN
+    shown += f" and {more} more" if more > 0 else ""
+    return (
+        f"a permutation changed the outputs by {relative:.1e} of their size (allowed: "
+        f"{tolerance:.0e}); groups that do so alone: {shown}. The derived symmetry is wrong "
+        "for this model, so nothing is shown; please report the architecture"
+    )

@@ -1,0 +1,50 @@
+"""What a derivation could not use: every fixed axis with its reason, every op without a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.symmetry.axes import Expression, places
+from engine.symmetry.unify import Algebra
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is fixed and why."""
+
+    fixed: tuple[str, ...]
+    """One sentence per reason, naming each parameter, axis and size."""
+
+    ops_without_rule: tuple[str, ...]
+    """Names of the ops whose axes were all fixed, in graph order."""
+
+
+def describe(
+    parameters: Mapping[str, Sequence[Expression]], algebra: Algebra, ops: tuple[str, ...]
+) -> Report:
+    """Collect the fixed stretches of all parameters by reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, axes in parameters.items():
+        for index, axis in enumerate(axes):
+            for reason, words in _fixed_stretches(axis, algebra).items():
+                where = f"{name} axis {index} ({words})"
+                by_reason.setdefault(reason, []).append(where)
+    sentences = tuple(f"{', '.join(where)}: {reason}" for reason, where in by_reason.items())
+    return Report(sentences, ops)
+
+
+def _fixed_stretches(axis: Expression, algebra: Algebra) -> dict[str, str]:
+    """Return reason → how much of the axis it fixes, in words."""
+    found: dict[str, list[str]] = {}
+    for place in places(axis):
+        if not algebra.is_fixed(place.atom):
+            continue
+        size = place.atom.size
+        whole = size == axis.size
+        around = f" of {axis.size}" if not whole else ""
+        words = f"{size}{around}"
+        entry = found.setdefault(algebra.reason(place.atom), [])
+        if words not in entry:
+            entry.append(words)
+    return {reason: ", ".join(words) for reason, words in found.items()}

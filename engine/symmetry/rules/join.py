@@ -1,0 +1,165 @@
+"""Ops that join and divide axes: concatenations, slices, padding, indexing."""
+
+from __future__ import annotations
+
+from engine.symmetry.axes import ONE, Expression
+from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, dimension, rule
+
+CHOICE = "picks places by their number"
+STACK = "numbers the tensors that it stacks"
+
+
+def replaced(axes: Axes, index: int, *new: Expression) -> Axes:
+    """Return the axes with one of them replaced, or removed."""
+    return (*axes[:index], *new, *axes[index + 1 :])
+
+
+@rule("cat", "concat", "concatenate")
+def cat(call: Call) -> Value:
+    """Along one dimension one after the other, unified along the others."""
+    operands, algebra = call.many("tensors"), call.algebra
+    first = operands[0]
+    if any(len(axes) != len(first) for axes in operands):
+        raise NoRuleError  # the old form that skips empty tensors
+    index = dimension(call.integer("dim", 0), len(first))
+    for axes in operands[1:]:
+        for position, (left, right) in enumerate(zip(first, axes, strict=True)):
+            if position != index:
+                call.unify(left, right)
+    joined = algebra.concat([algebra.resolve(axes[index]) for axes in operands])
+    return replaced(first, index, joined)
+
+
+@rule("stack")
+def stack(call: Call) -> Value:
+    """A new dimension numbers the tensors, which are unified along the others."""
+    operands = call.many("tensors")
+    for axes in operands[1:]:
+        for left, right in zip(operands[0], axes, strict=True):
+            call.unify(left, right)
+    index = dimension(call.integer("dim", 0), len(operands[0]) + 1)
+    new = call.fixed((len(operands),), STACK)
+    return (*operands[0][:index], *new, *operands[0][index:])
+
+
+@rule(
+    *("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk"),
+    *("split_copy", "split_with_sizes_copy", "unsafe_split_with_sizes"),
+)
+def split(call: Call) -> Value:
+    """Consecutive stretches of one dimension, all of it."""
+    x = call.axes("self")
+    index = dimension(call.integer("dim", 0), len(x))
+    parts, start = [], 0
+    for shape in call.shapes:
+        stop = start + shape[index]
+        parts.append(replaced(x, index, call.algebra.segment(x[index], start, stop)))
+        start = stop
+    return parts
+
+
+@rule("unbind", "unbind_copy")
+def unbind(call: Call) -> Value:
+    """Every unit of one dimension by itself: the dimension is fixed."""
+    x = call.axes("self")
+    index = dimension(call.integer("dim", 0), len(x))
+    call.fix((x[index],), CHOICE)
+    return [replaced(x, index)] * len(call.shapes)
+
+
+@rule("slice", "slice_copy")
+def slice_(call: Call) -> Value:
+    """A stretch of one dimension; with a step, places count and the dimension is fixed."""
+    x = call.axes("self")
+    index = dimension(call.integer("dim", 0), len(x))
+    size = x[index].size
+    start, stop = (
+        min(max(value + size if value < 0 else value, 0), size)
+        for value in (call.integer("start", 0), call.integer("end", size))
+    )
+    if (start, stop, call.integer("step", 1)) == (0, size, 1):
+        return x
+    if call.integer("step", 1) == 1:
+        return replaced(x, index, call.algebra.segment(x[index], start, stop))
+    call.fix((x[index],), CHOICE)
+    return replaced(x, index, *call.fixed((call.shape[index],), CHOICE))
+
+
+@rule("narrow", "narrow_copy")
+def narrow(call: Call) -> Value:
+    """A stretch of one dimension by start and length."""
+    x = call.axes("self")
+    index = dimension(call.integer("dim"), len(x))
+    start = dimension(call.integer("start"), x[index].size)
+    stretch = call.algebra.segment(x[index], start, start + call.integer("length"))
+    return replaced(x, index, stretch)
+
+
+@rule("select", "select_copy")
+def select(call: Call) -> Value:
+    """One unit of one dimension: it is cut out, the others stay free."""
+    x = call.axes("self")
+    index = dimension(call.integer("dim"), len(x))
+    place = dimension(call.integer("index"), x[index].size)
+    call.algebra.segment(x[index], place, place + 1)
+    return replaced(x, index)
+
+
+@rule("constant_pad_nd", "pad")
+def pad(call: Call) -> Value:
+    """New units with one value around a dimension; other modes copy units by place."""
+    x, pads = call.axes("self"), call.integers("pad")
+    constant = call.arguments.get("mode", "constant") == "constant"
+    result = list(x)
+    for offset in range(len(pads) // 2):
+        index, (before, after) = len(x) - 1 - offset, pads[2 * offset : 2 * offset + 2]
+        if constant:
+            result[index] = _padded(call, x[index], before, after)
+        elif before or after:
+            call.fix((x[index],), CHOICE)
+            result[index] = call.fixed((call.shape[index],), CHOICE)[0]
+    return tuple(result)
+
+
+def _padded(call: Call, axis: Expression, before: int, after: int) -> Expression:
+    """Return an axis with constant units around it; negative counts crop."""
+    algebra = call.algebra
+    kept = algebra.segment(axis, max(-before, 0), axis.size - max(-after, 0))
+    parts = [algebra.free(before)] if before > 0 else []
+    parts.append(algebra.resolve(kept))
+    parts += [algebra.free(after)] if after > 0 else []
+    return algebra.concat(parts)
+
+
+@rule("index_select")
+def index_select(call: Call) -> Value:
+    """Units of one dimension by number: that dimension is fixed."""
+    x, chosen = call.axes("self"), call.axes("index")
+    index = dimension(call.integer("dim"), len(x))
+    call.fix((x[index],), CHOICE)
+    return replaced(x, index, *(chosen or (ONE,)))
+
+
+@rule("index")
+def index(call: Call) -> Value:
+    """Dimensions with an index are fixed; the indices' own axes take their place."""
+    x, indices = call.axes("self"), call.arguments["indices"]
+    assert isinstance(indices, list | tuple)
+    chosen = [i for i, tensor in enumerate(indices) if tensor is not None]
+    if not chosen:
+        raise NoRuleError
+    call.fix((x[i] for i in chosen), CHOICE)
+    operands = []
+    for i in chosen:
+        axes = call.values.get(indices[i])
+        if not isinstance(axes, tuple) or indices[i].meta["val"].is_floating_point():
+            raise NoRuleError
+        if str(indices[i].meta["val"].dtype) in ("torch.bool", "torch.uint8"):
+            raise NoRuleError  # a mask: how many units it picks depends on the data
+        operands.append(axes)
+    adjacent = chosen == list(range(chosen[0], chosen[-1] + 1))
+    first = chosen[0] if adjacent else 0
+    rank = max(map(len, operands))
+    new = call.broadcast(operands, call.shape[first : first + rank])
+    kept = [axis for i, axis in enumerate(x) if i not in chosen]
+    return (*kept[:first], *new, *kept[first:])
