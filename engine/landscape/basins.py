@@ -75,12 +75,13 @@ def basins(
     around = {name: _around(us, vs, *place) for name, place in positions.items()}
     under = np.isfinite(grid) & (grid < threshold)
     labels = np.zeros(grid.shape, dtype=np.int64)
-    count = ndimage.label(under, output=labels)
+    ndimage.label(under, output=labels)
+    count = int(labels.max(initial=0))
     basin_of = {}
     for name, cells in around.items():
         inside = sorted((grid[cell], int(labels[cell])) for cell in cells if labels[cell])
         basin_of[name] = inside[0][1] if inside and levels[name] < threshold else 0
-    return Basins(threshold, int(count), labels, basin_of, _passes(grid, around, levels))
+    return Basins(threshold, count, labels, basin_of, _passes(grid, around, levels))
 
 
 def default_threshold(own_losses: Iterable[float], naive_top: float) -> tuple[float, str]:
