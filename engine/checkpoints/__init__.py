@@ -1,0 +1,27 @@
+"""Bytes to tensors, safely: formats, limits, fingerprints, names."""
+
+from engine.checkpoints.checkpoint import Checkpoint, fingerprint
+from engine.checkpoints.fit import check_finite, check_fit
+from engine.checkpoints.hub import fetch_checkpoint, load_checkpoint
+from engine.checkpoints.limits import Limits
+from engine.checkpoints.read import read_checkpoint, read_checkpoint_bytes
+from engine.checkpoints.reference import Reference, parse_reference
+from engine.checkpoints.write import write_checkpoint
+
+__all__ = [  # noqa: RUF022
+    # values
+    "Checkpoint",
+    "Limits",
+    "Reference",
+    # reading and writing
+    "load_checkpoint",
+    "read_checkpoint",
+    "read_checkpoint_bytes",
+    "fetch_checkpoint",
+    "parse_reference",
+    "write_checkpoint",
+    # checks
+    "check_finite",
+    "check_fit",
+    "fingerprint",
+]

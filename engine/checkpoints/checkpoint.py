@@ -1,0 +1,56 @@
+"""A checkpoint: named tensors, their fingerprint, and what was done to read them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The tensors of one model.
+
+    Args:
+        tensors: By name after unwrapping; dense, contiguous, on the CPU. Read-only.
+        sha256: `fingerprint(tensors)`: equal for equal tensors whatever file held them.
+        name: What the user calls it: a file name, or `org/name:file` on the Hub.
+        format: "safetensors", "npz" or "torch".
+        notes: One sentence for each wrapping that was undone and each thing left aside.
+        origin: Where it came from: for the Hub `repo`, `revision` (commit sha) and `file`.
+    """
+
+    tensors: Mapping[str, Tensor]
+    sha256: str
+    name: str
+    format: str
+    notes: tuple[str, ...] = ()
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+        object.__setattr__(self, "origin", MappingProxyType(dict(self.origin)))
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 over names, dtypes, shapes and bytes, in order of name.
+
+    Args:
+        tensors: Dense tensors by name; the order of the mapping does not matter.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        # JSON closes every field, so that no two descriptions share one byte sequence.
+        description = json.dumps([name, str(tensor.dtype), list(tensor.shape)])
+        digest.update(f"{description}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

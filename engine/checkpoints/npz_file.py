@@ -1,0 +1,93 @@
+"""Reading `.npz`: every array's header is looked at before the array is allocated.
+
+Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html. Arrays are read
+with `allow_pickle=False`. Not handled: object, structured, string and complex arrays, and
+bfloat16, which numpy can only store as anonymous bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import IO, BinaryIO
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.checkpoints.admission import NUMPY_KINDS, check_name, check_shape, dtype_refused, shown
+from engine.checkpoints.limits import Limits
+from engine.checkpoints.zip_archive import STORED_OR_DEFLATED, open_archive
+from engine.errors import CheckpointError
+
+_ARRAY_HEADER_BYTES = 10_000
+
+
+def read_npz(file: BinaryIO, size: int, limits: Limits) -> dict[str, Tensor]:
+    """Return the arrays of an `.npz` file as tensors of the machine's byte order.
+
+    Args:
+        file: The opened file, seekable.
+        size: Its length in bytes.
+        limits: The caps.
+
+    Raises:
+        CheckpointError: The archive or an array is malformed or of a dtype that is not read.
+        LimitError: It declares more than the caps allow.
+    """
+    archive, members = open_archive(file, size, STORED_OR_DEFLATED, limits)
+    tensors = {}
+    for filename, member in members.items():
+        if not filename.endswith(".npy"):
+            raise CheckpointError(
+                f"it holds {shown(filename)}, which is no .npy array; an .npz holds arrays only"
+            )
+        name = check_name(filename.removesuffix(".npy"), limits)
+        try:
+            tensors[name] = _read_array(archive, member, name, limits)
+        except (BadZipFile, ValueError, EOFError, OSError, zlib.error, SyntaxError) as error:
+            raise CheckpointError(
+                f"array {shown(name)} is damaged or malformed ({error})"
+            ) from error
+    return tensors
+
+
+def _read_array(archive: ZipFile, member: ZipInfo, name: str, limits: Limits) -> Tensor:
+    """Return one array, allocated only after its header was found to fit its member."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            header = np.lib.format.read_array_header_1_0(stream, _ARRAY_HEADER_BYTES)
+        elif version == (2, 0):
+            header = np.lib.format.read_array_header_2_0(stream, _ARRAY_HEADER_BYTES)
+        else:
+            raise CheckpointError(f"array {shown(name)} has the npy version {version}, not 1 or 2")
+        shape, fortran, dtype = header
+        sizes = check_shape(name, shape, limits)
+        if dtype.hasobject:
+            raise CheckpointError(
+                f"array {shown(name)} holds pickled Python objects, which could run code; save "
+                "plain numeric arrays"
+            )
+        if (dtype.kind, dtype.itemsize) not in NUMPY_KINDS or dtype.subdtype is not None:
+            raise dtype_refused(name, dtype)
+        needed = math.prod(sizes) * dtype.itemsize
+        given = member.file_size - stream.tell()
+        if needed != given:
+            raise CheckpointError(
+                f"array {shown(name)} of shape {list(sizes)} and dtype {dtype} needs {needed:,} "
+                f"bytes, but its member holds {given:,}"
+            )
+        flat = np.frombuffer(_read_exactly(stream, needed), dtype)
+    array = flat.reshape(sizes, order="F" if fortran else "C")
+    native = array.dtype.newbyteorder("=")
+    return torch.from_numpy(np.array(array, dtype=native, order="C"))
+
+
+def _read_exactly(stream: IO[bytes], size: int) -> bytes:
+    """Return `size` bytes, reading on to the end so that the archive's checksum is verified."""
+    data = stream.read(size)
+    if len(data) != size or stream.read(1):
+        raise CheckpointError(f"{len(data):,} bytes unpacked where {size:,} were declared")
+    return data

@@ -1,0 +1,92 @@
+"""Reading a checkpoint of any format: detect, check, read, unwrap, fingerprint.
+
+This is the boundary that knows the file's name, so every message begins with it here.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from engine.checkpoints.admission import shown
+from engine.checkpoints.checkpoint import Checkpoint, fingerprint
+from engine.checkpoints.formats import Format, detect_format
+from engine.checkpoints.limits import Limits
+from engine.checkpoints.names import unwrap
+from engine.checkpoints.npz_file import read_npz
+from engine.checkpoints.safetensors_file import read_safetensors
+from engine.checkpoints.torch_file import read_torch_flat, read_torch_zip
+from engine.errors import CheckpointError
+
+
+def read_checkpoint(
+    path: str | Path, *, name: str | None = None, limits: Limits | None = None
+) -> Checkpoint:
+    """Return the checkpoint in a file.
+
+    Args:
+        path: A `.safetensors`, `.npz` or `torch.save` file, whatever its extension.
+        name: What messages and results call it; the file's own name unless given.
+        limits: The caps; `Limits()` unless given.
+
+    Raises:
+        UnsafeFileError: Reading it would run code of its author.
+        LimitError: It declares more than `limits` allow.
+        CheckpointError: It is no readable checkpoint; the text says what it is.
+    """
+    path = Path(path)
+    name = path.name if name is None else name
+    with _named(name):
+        if path.is_dir():
+            raise CheckpointError("it is a folder; name the file with the weights inside it")
+        if path.exists() and not path.is_file():
+            raise CheckpointError("it is no regular file")
+        try:
+            with path.open("rb") as file:
+                return _read(file, path.stat().st_size, path, name, limits or Limits())
+        except FileNotFoundError as error:
+            raise CheckpointError("there is no such file") from error
+        except OSError as error:
+            raise CheckpointError(f"it cannot be read ({error.strerror or error})") from error
+
+
+def read_checkpoint_bytes(data: bytes, name: str, *, limits: Limits | None = None) -> Checkpoint:
+    """Return the checkpoint held in memory; errors are those of `read_checkpoint`.
+
+    Args:
+        data: The whole file.
+        name: What messages and results call it.
+        limits: The caps; `Limits()` unless given.
+    """
+    with _named(name):
+        return _read(io.BytesIO(data), len(data), None, name, limits or Limits())
+
+
+def _read(file: BinaryIO, size: int, path: Path | None, name: str, limits: Limits) -> Checkpoint:
+    kind = detect_format(file, size)
+    limits.check_total(size - limits.header_bytes, "beyond its header it takes")
+    content: Any
+    match kind:
+        case Format.SAFETENSORS:
+            content = read_safetensors(file, size, path, limits)
+        case Format.NPZ:
+            content = read_npz(file, size, limits)
+        case Format.TORCH_ZIP:
+            content = read_torch_zip(file, size, limits)
+        case Format.TORCH_FLAT:
+            content = read_torch_flat(file, size, limits)
+    tensors, notes = unwrap(content, limits)
+    return Checkpoint(tensors, fingerprint(tensors), name, kind.title, notes)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Begin every message with the file's name, keeping its kind of error."""
+    try:
+        yield
+    except CheckpointError as error:
+        label = name if name.isprintable() else shown(name)
+        raise type(error)(f"{label}: {error}") from error
