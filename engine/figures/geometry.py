@@ -1,0 +1,109 @@
+"""Where the three models and the three edges lie on a plane, and what a point of it says on hover.
+
+All coordinates are in units of ‖B − A‖, as in a result's summary: A at the origin, B at (1, 0),
+π(B) wherever its part along B − A and its orthogonal part put it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.figures.numbers import percent, plain
+from engine.figures.palette import MARKERS
+
+Arrays = Mapping[str, np.ndarray]
+Summary = Mapping[str, Any]
+Point = tuple[float, float]
+
+SAME_PLACE = 0.02  # in units of ‖B − A‖: markers closer than this would hide each other
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One straight path between two models; `curve` names its arrays in a result."""
+
+    curve: str
+    start: str
+    end: str
+    title: str
+    dash: str
+
+
+EDGES: tuple[Edge, ...] = (
+    Edge("orbit", "B", "pi_b", "B → π(B), the same function", "dot"),
+    Edge("naive", "A", "B", "A → B, as trained", "solid"),
+    Edge("rebasin", "A", "pi_b", "A → π(B), re-basined", "solid"),
+)
+
+
+def positions(summary: Summary) -> dict[str, Point]:
+    """Return the plane coordinates of the models that a summary places."""
+    placed = (summary.get("plane") or {}).get("positions") or {}
+    here = [name for name in MARKERS if name in placed]
+    return {name: (float(placed[name][0]), float(placed[name][1])) for name in here}
+
+
+def labels(points: Mapping[str, Point]) -> dict[str, str]:
+    """Return each model's label; models that lie on one place share one ("B = π(B)")."""
+    texts: dict[str, str] = {}
+    for name, at in points.items():
+        host = next((other for other in texts if _near(points[other], at)), None)
+        if host is None:
+            texts[name] = MARKERS[name].label
+        else:
+            texts[host] = f"{texts[host]} = {MARKERS[name].label}"
+            texts[name] = ""
+    return texts
+
+
+def label_side(name: str, points: Mapping[str, Point]) -> str:
+    """Return the text position that points away from the other models."""
+    centre = np.mean(list(points.values()), axis=0)
+    dx, dy = np.subtract(points[name], centre)
+    if dy > 0.15:
+        return "top center"
+    side = "left" if dx < 0 else "right"
+    return f"bottom {side}"
+
+
+def path(
+    edge: Edge, points: Mapping[str, Point], lambdas: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return u and v at each λ along an edge."""
+    start, end = np.array(points[edge.start]), np.array(points[edge.end])
+    at = (1 - lambdas)[:, None] * start + lambdas[:, None] * end
+    return at[:, 0], at[:, 1]
+
+
+def hover_texts(arrays: Arrays, split: str) -> np.ndarray:
+    """Return what each grid point says: loss, standard error, accuracy; [V, U] of text."""
+    loss = arrays[f"plane_{split}_loss"]
+    error = arrays.get(f"plane_{split}_loss_se", np.full_like(loss, np.nan))
+    accuracy = arrays.get(f"plane_{split}_accuracy", np.full_like(loss, np.nan))
+    done = arrays.get("plane_done", np.ones(loss.shape, dtype=bool))
+    texts = np.empty(loss.shape, dtype=object)
+    for at in np.ndindex(*loss.shape):
+        said = point_text(float(loss[at]), float(error[at]), float(accuracy[at]), split)
+        texts[at] = said if done[at] else "not computed yet"
+    return texts
+
+
+def point_text(loss: float, error: float, accuracy: float, split: str) -> str:
+    """Return the hover text of one point of a plane or line."""
+    if not np.isfinite(loss):
+        return "diverged: the loss is not a number"
+    text = f"{split} loss <b>{plain(loss)}</b>"
+    if np.isfinite(error):
+        text += f" ± {plain(error)}"
+    if np.isfinite(accuracy):
+        text += f"<br>accuracy {percent(accuracy)} %"
+    return text
+
+
+def _near(one: Point, other: Point) -> bool:
+    """Say whether two markers would cover each other."""
+    return float(np.hypot(one[0] - other[0], one[1] - other[1])) < SAME_PLACE

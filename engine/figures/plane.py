@@ -1,0 +1,251 @@
+"""The plane through A, B and π(B) as filled contours, with the models, edges and basins.
+
+After Ainsworth et al. 2022 (arXiv 2209.04836, figure 1) and Fort's replication: origin at A,
+first axis along B − A, second along the part of π(B) − A orthogonal to it, both in units of
+‖B − A‖. What it does not show: anything off this plane.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from engine.figures.geometry import (
+    EDGES,
+    Arrays,
+    Summary,
+    hover_texts,
+    label_side,
+    labels,
+    path,
+    point_text,
+    positions,
+)
+from engine.figures.numbers import plain
+from engine.figures.palette import COLORSCALE, MARKERS, Palette, palette
+from engine.figures.refine import filled
+from engine.figures.scale import loss_scale
+from engine.figures.style import Look, empty_figure, styled
+
+HEIGHT = 600
+NO_PLANE = "This run has no plane."
+
+
+def plane_figure(
+    arrays: Arrays,
+    summary: Summary,
+    *,
+    theme: str = "light",
+    log: bool = True,
+    cap: float | None = None,
+    basins: bool = True,
+) -> go.Figure:
+    """Draw the plane of a result, or of a partial one (with `plane_done`).
+
+    Args:
+        arrays: `plane_u` [U], `plane_v` [V], `plane_<split>_loss` [V, U] and its `_loss_se` and
+            `_accuracy`; optionally `plane_done` [V, U].
+        summary: a result's summary; positions, unit, basins are taken from it.
+        theme: "light" or "dark".
+        log, cap: the colour scale (`engine.figures.scale`).
+        basins: draw the outline of the basins where their threshold is known.
+    """
+    colours = palette(theme)
+    plane = summary.get("plane") or {}
+    split = plane.get("split", "test")
+    if f"plane_{split}_loss" not in arrays:
+        return empty_figure(plane.get("degenerate") or NO_PLANE, colours)
+    loss = np.asarray(arrays[f"plane_{split}_loss"], dtype=np.float64)
+    look = Look(colours, loss_scale(loss, log=log, cap=cap), split)
+    figure = go.Figure()
+    _add_contours(figure, arrays, look)
+    if basins:
+        _add_basins(figure, arrays, summary, look)
+    _add_diverged(figure, arrays, loss, colours)
+    _add_edges(figure, summary, colours)
+    _add_models(figure, summary, colours, split)
+    styled(figure, colours, height=HEIGHT, legend=True)
+    _set_axes(figure, arrays, summary, colours)
+    return figure
+
+
+def colorbar(look: Look) -> dict:
+    """Return the colour bar of a plane or surface, labelled in losses."""
+    at, texts = look.scale.ticks()
+    return {
+        "title": {"text": f"{look.split} loss", "side": "right", "font": {"size": 12}},
+        "tickvals": at,
+        "ticktext": texts,
+        "thickness": 12,
+        "outlinewidth": 0,
+        "len": 0.96,
+        "x": 1.0,
+        "xpad": 6,
+        "tickfont": {"size": 12, "color": look.colours.text},
+    }
+
+
+def _add_contours(figure: go.Figure, arrays: Arrays, look: Look) -> None:
+    """Add the filled contours; points not computed yet are interpolated."""
+    u, v = arrays["plane_u"], arrays["plane_v"]
+    values = look.scale.value(arrays[f"plane_{look.split}_loss"])
+    done = np.asarray(arrays.get("plane_done", np.ones(values.shape, dtype=bool)))
+    low, high = look.scale.bounds
+    figure.add_contour(
+        x=u,
+        y=v,
+        z=filled(values, done, u, v),
+        zmin=low,
+        zmax=high,
+        colorscale=COLORSCALE,
+        contours={**look.scale.contours(), "coloring": "fill", "showlines": True},
+        line={"width": 0.6, "color": "rgba(255,255,255,.33)", "smoothing": 1.0},
+        colorbar=colorbar(look),
+        text=hover_texts(arrays, look.split),
+        hovertemplate="%{text}<br>(%{x:.2f}, %{y:.2f})<extra></extra>",
+        name=f"{look.split} loss",
+        showlegend=False,
+    )
+
+
+def _add_basins(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
+    """Add the line at the basins' threshold."""
+    threshold = (summary.get("basins") or {}).get("threshold")
+    if threshold is None or not look.scale.low < threshold < look.scale.cap:
+        return
+    at = float(look.scale.value(threshold))
+    figure.add_contour(
+        x=arrays["plane_u"],
+        y=arrays["plane_v"],
+        z=look.scale.value(arrays[f"plane_{look.split}_loss"]),
+        contours={"start": at, "end": at, "size": 1, "coloring": "none", "showlines": True},
+        line={"width": 2, "color": "#ffffff", "dash": "5px,3px", "smoothing": 1.0},
+        showscale=False,
+        hoverinfo="skip",
+        name=f"basin outline: loss {plain(threshold)}",
+        showlegend=True,
+    )
+
+
+def _add_diverged(figure: go.Figure, arrays: Arrays, loss: np.ndarray, colours: Palette) -> None:
+    """Hatch the ground under points whose loss is no finite number, with one legend entry."""
+    done = np.asarray(arrays.get("plane_done", np.ones(loss.shape, dtype=bool)))
+    lost = np.argwhere(done & ~np.isfinite(loss))
+    if not len(lost):
+        return
+    u, v = np.asarray(arrays["plane_u"]), np.asarray(arrays["plane_v"])
+    centres = [(float(u[column]), float(v[row])) for row, column in lost]
+    path_text = " ".join(hatch(at, float(u[1] - u[0]), float(v[1] - v[0])) for at in centres)
+    figure.add_shape(
+        type="path",
+        path=path_text,
+        layer="below",
+        line={"width": 1, "color": colours.hatch},
+        fillcolor=colours.diverged,
+        name="diverged",
+        showlegend=False,
+    )
+    figure.add_scatter(
+        x=[at[0] for at in centres],
+        y=[at[1] for at in centres],
+        mode="markers",
+        marker={"symbol": "x-thin", "size": 6, "line": {"width": 1.2, "color": colours.hatch}},
+        name="diverged",
+        showlegend=True,
+        hovertemplate="diverged: the loss is not a number<extra></extra>",
+    )
+
+
+def hatch(centre: tuple[float, float], width: float, height: float) -> str:
+    """Return an SVG path: the cell around `centre` with diagonal strokes.
+
+    The contour around a point without a value ends at the neighbouring points, so the hatched
+    ground reaches one whole step to each side and lies under the contours.
+    """
+    left, right = centre[0] - width, centre[0] + width
+    low, high = centre[1] - height, centre[1] + height
+    strokes = [f"M{left},{low}L{right},{low}L{right},{high}L{left},{high}Z"]
+    for k in range(1, 8):
+        t = k / 4
+        x0, y0 = left + 2 * width * min(t, 1), low + 2 * height * max(t - 1, 0)
+        x1, y1 = left + 2 * width * max(t - 1, 0), low + 2 * height * min(t, 1)
+        strokes.append(f"M{x0},{y0}L{x1},{y1}Z")
+    return "".join(strokes)
+
+
+def _add_edges(figure: go.Figure, summary: Summary, colours: Palette) -> None:
+    """Add the three straight paths, each over a pale casing that keeps it visible."""
+    points = positions(summary)
+    for edge in EDGES:
+        if edge.start not in points or edge.end not in points:
+            continue
+        u, v = path(edge, points, np.array([0.0, 1.0]))
+        width = 3 if edge.curve == "orbit" else 4
+        casing = {"width": width + 2.5, "color": "rgba(255,255,255,.55)", "dash": edge.dash}
+        line = {"width": width, "color": colours.edges[edge.curve], "dash": edge.dash}
+        if edge.curve == "orbit":
+            casing["color"], line["color"] = "rgba(20,16,40,.45)", "#c3c8d6"
+        for style, name in ((casing, "casing"), (line, edge.title)):
+            figure.add_scatter(
+                x=u, y=v, mode="lines", line=style, name=name, showlegend=False, hoverinfo="skip"
+            )
+
+
+def _add_models(figure: go.Figure, summary: Summary, colours: Palette, split: str) -> None:
+    """Add the marker and label of each model; hover shows its own exact loss."""
+    points = positions(summary)
+    texts = labels(points)
+    for name, (u, v) in points.items():
+        marker = MARKERS[name]
+        own = ((summary.get("ends") or {}).get(name.lower()) or {}).get(split) or {}
+        numbers = [own.get(key) for key in ("loss", "loss_se", "accuracy")]
+        loss, error, accuracy = (np.nan if n is None else float(n) for n in numbers)
+        said = point_text(loss, error, accuracy, split)
+        figure.add_scatter(
+            x=[u],
+            y=[v],
+            mode="markers+text",
+            marker={
+                "symbol": marker.symbol,
+                "size": marker.size,
+                "color": colours.models[name],
+                "line": {"width": 2, "color": "#ffffff"},
+            },
+            text=[f"<b>{texts[name]}</b>"],
+            textposition=label_side(name, points),
+            textfont={
+                "size": 17,
+                "color": "#ffffff",
+                "shadow": f"0 0 3px {colours.halo}, 0 0 3px {colours.halo}, 0 0 6px {colours.halo}",
+            },
+            hovertemplate=f"<b>{marker.label}</b><br>{said}<extra></extra>",
+            name=marker.label,
+            showlegend=False,
+        )
+
+
+def _set_axes(figure: go.Figure, arrays: Arrays, summary: Summary, colours: Palette) -> None:
+    """Set equal aspect, limits, titles and the legend's place."""
+    u, v = arrays["plane_u"], arrays["plane_v"]
+    unit = (summary.get("plane") or {}).get("unit")
+    scale = f" = {unit:.3g}" if unit else ""
+    shared = {"constrain": "domain", "showgrid": False, "ticks": "outside", "ticklen": 4}
+    shared |= {"tickcolor": colours.grid, "dtick": 0.5, "tickfont": {"size": 12}}
+    shared["title"] = {"font": {"size": 13}, "standoff": 8}
+    across, up = [float(u[0]), float(u[-1])], [float(v[0]), float(v[-1])]
+    figure.update_xaxes(range=across, constraintoward="right", **shared)
+    figure.update_yaxes(range=up, constraintoward="top", scaleanchor="x", **shared)
+    figure.update_xaxes(title_text=f"along B − A, in units of ‖B − A‖{scale}")
+    figure.update_yaxes(title_text="towards π(B)")
+    figure.update_layout(
+        plot_bgcolor=colours.plot,
+        legend={
+            "orientation": "h",
+            "x": 0.01,
+            "y": 0.01,
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "bgcolor": "rgba(20,16,40,.62)",  # dark in both themes: the outline is white
+            "font": {"size": 12, "color": "#ffffff"},
+        },
+    )

@@ -1,0 +1,158 @@
+"""The same plane as a surface in three dimensions, the edges and models lying on it.
+
+The edges' heights are the exact losses of the 1D curves, not the grid's interpolation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from engine.figures.geometry import EDGES, Arrays, Summary, hover_texts, labels, path, positions
+from engine.figures.palette import COLORSCALE, MARKERS, palette
+from engine.figures.plane import NO_PLANE, colorbar
+from engine.figures.refine import filled
+from engine.figures.scale import LossScale, loss_scale
+from engine.figures.style import Look, empty_figure, styled
+
+HEIGHT = 620
+LIFT = 0.012  # of the height, so that lines lie on the surface and not in it
+
+
+def surface_figure(
+    arrays: Arrays,
+    summary: Summary,
+    *,
+    theme: str = "light",
+    log: bool = True,
+    cap: float | None = None,
+) -> go.Figure:
+    """Draw the plane of a result as a surface; arguments as for `plane_figure`."""
+    colours = palette(theme)
+    plane = summary.get("plane") or {}
+    split = plane.get("split", "test")
+    if f"plane_{split}_loss" not in arrays:
+        return empty_figure(plane.get("degenerate") or NO_PLANE, colours)
+    loss = np.asarray(arrays[f"plane_{split}_loss"], dtype=np.float64)
+    look = Look(colours, loss_scale(loss, log=log, cap=cap), split)
+    figure = go.Figure()
+    _add_surface(figure, arrays, look)
+    _add_edges(figure, arrays, summary, look)
+    _add_models(figure, summary, look)
+    styled(figure, colours, height=HEIGHT)
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, scene=_scene(look))
+    if not np.isfinite(loss[np.asarray(arrays.get("plane_done", np.ones(loss.shape, bool)))]).all():
+        figure.add_annotation(
+            text="holes: diverged, the loss is not a number",
+            x=0,
+            y=1,
+            xref="paper",
+            yref="paper",
+            showarrow=False,
+            font={"size": 12, "color": colours.muted},
+        )
+    return figure
+
+
+def _add_surface(figure: go.Figure, arrays: Arrays, look: Look) -> None:
+    """Add the surface with level lines; diverged points are holes."""
+    u, v = arrays["plane_u"], arrays["plane_v"]
+    values = look.scale.value(arrays[f"plane_{look.split}_loss"])
+    done = np.asarray(arrays.get("plane_done", np.ones(values.shape, dtype=bool)))
+    low, high = look.scale.bounds
+    levels = look.scale.contours()
+    figure.add_surface(
+        x=u,
+        y=v,
+        z=filled(values, done, u, v),
+        cmin=low,
+        cmax=high,
+        colorscale=COLORSCALE,
+        colorbar={**colorbar(look), "len": 0.7},
+        contours={"z": {"show": True, **levels, "color": "rgba(255,255,255,.28)", "width": 1}},
+        lighting={"ambient": 0.72, "diffuse": 0.6, "specular": 0.08, "roughness": 0.9},
+        text=hover_texts(arrays, look.split),
+        hovertemplate="%{text}<br>(%{x:.2f}, %{y:.2f})<extra></extra>",
+        name=f"{look.split} loss",
+    )
+
+
+def _add_edges(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
+    """Lay each edge on the surface by the exact losses of its 1D curve."""
+    points = positions(summary)
+    for edge in EDGES:
+        key = f"curve_{edge.curve}_{look.split}_loss"
+        if key not in arrays or edge.start not in points or edge.end not in points:
+            continue
+        u, v = path(edge, points, np.asarray(arrays["lambdas"], dtype=np.float64))
+        figure.add_scatter3d(
+            x=u,
+            y=v,
+            z=_lifted(look.scale, arrays[key]),
+            mode="lines",
+            line={
+                "width": 7,
+                "color": "#c3c8d6" if edge.curve == "orbit" else look.colours.edges[edge.curve],
+                "dash": edge.dash,
+            },
+            name=edge.title,
+            hovertemplate=f"{edge.title}<extra></extra>",
+        )
+
+
+def _add_models(figure: go.Figure, summary: Summary, look: Look) -> None:
+    """Add the markers at the models' own losses."""
+    points = positions(summary)
+    texts = labels(points)
+    for name, (u, v) in points.items():
+        own = ((summary.get("ends") or {}).get(name.lower()) or {}).get(look.split) or {}
+        loss = own.get("loss")
+        if loss is None:
+            continue
+        figure.add_scatter3d(
+            x=[u],
+            y=[v],
+            z=_lifted(look.scale, np.array([loss]), 2),
+            mode="markers+text",
+            marker={
+                "symbol": MARKERS[name].symbol_3d,
+                "size": 8,
+                "color": look.colours.models[name],
+                "line": {"width": 2, "color": "#ffffff"},
+            },
+            text=[f"<b>{texts[name]}</b>"],
+            textposition="top center",
+            textfont={"size": 17, "color": look.colours.text},
+            name=MARKERS[name].label,
+            hovertemplate=f"<b>{MARKERS[name].label}</b><extra></extra>",
+        )
+
+
+def _lifted(scale: LossScale, loss: np.ndarray, times: float = 1) -> np.ndarray:
+    """Return the drawn heights of losses, just above the surface."""
+    low, high = scale.bounds
+    return scale.value(loss) + times * LIFT * (high - low)
+
+
+def _scene(look: Look) -> dict:
+    """Return axes in the same units as the flat plane, and a view from A's side."""
+    at, texts = look.scale.ticks()
+    axis = {
+        "backgroundcolor": "rgba(0,0,0,0)",
+        "gridcolor": look.colours.grid,
+        "zerolinecolor": look.colours.grid,
+        "color": look.colours.muted,
+        "tickfont": {"size": 11},
+    }
+    return {
+        "xaxis": {**axis, "title": {"text": "along B − A"}, "dtick": 0.5},
+        "yaxis": {**axis, "title": {"text": "towards π(B)"}, "dtick": 0.5},
+        "zaxis": {
+            **axis,
+            "title": {"text": f"{look.split} loss"},
+            "tickvals": at,
+            "ticktext": texts,
+        },
+        "aspectratio": {"x": 1, "y": 1, "z": 0.55},
+        "camera": {"eye": {"x": 0.4, "y": -1.5, "z": 1.4}, "center": {"x": 0, "y": 0, "z": -0.2}},
+    }
