@@ -9,6 +9,14 @@ from engine.symmetry.report import Report
 from engine.symmetry.symmetry import Symmetry
 
 __all__ = [
-    *("Group", "Occurrence", "Permutation", "Report", "Symmetry", "derive_symmetry"),
-    *("Equivalence", "Proof", "equivalence", "prove"),
+    "Equivalence",
+    "Group",
+    "Occurrence",
+    "Permutation",
+    "Proof",
+    "Report",
+    "Symmetry",
+    "derive_symmetry",
+    "equivalence",
+    "prove",
 ]

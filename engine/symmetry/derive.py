@@ -29,6 +29,9 @@ OUTPUT = "it is an output of the model"
 CONSTANT = "it meets a constant that differs along it"
 UNUSED = "the model does not use it"
 
+UNFORESEEN = (LookupError, TypeError, ValueError)
+"""What a rule raises on a form that its author did not think of: as good as no rule."""
+
 
 def derive_symmetry(program: Program) -> Symmetry:
     """Return the permutation groups of a Program's parameters.
@@ -113,8 +116,8 @@ class _Walk:
                 value = found(call)
                 if _fits(value, call):
                     return value
-            except (NoRuleError, NoRefinementError, UnsizedError):
-                pass
+            except (NoRuleError, NoRefinementError, UnsizedError, *UNFORESEEN):
+                pass  # fixed below; what was tied so far only fixes more
         self.without_rule.setdefault(str(node.target))
         for source in node.all_input_nodes:
             self._fix(self.values.get(source), f"{node.target} has no rule")
@@ -123,7 +126,7 @@ class _Walk:
     def _bind(self, node: fx.Node) -> Call:
         assert isinstance(node.target, torch._ops.OpOverload)
         schema = node.target._schema.arguments
-        arguments = {argument.name: argument.default_value for argument in schema}
+        arguments: dict[str, object] = {a.name: a.default_value for a in schema}
         arguments |= dict(zip(arguments, node.args, strict=False)) | node.kwargs
         used = frozenset(
             int(user.args[1])  # type: ignore[arg-type]
@@ -160,7 +163,7 @@ class _Walk:
             self.algebra.fix(axis, reason)
 
     def _fixed_like(self, node: fx.Node, reason: str) -> Value:
-        values: list[Value] = [
+        values: list[Axes] = [
             tuple(self.algebra.fixed(size, reason) for size in self.sizes.shape_or_opaque(tensor))
             for tensor in _tensors_of(node)
         ]

@@ -95,7 +95,9 @@ def _distinct(
             own = [o for o in found[atom] if o.parameter == makers.get(atom)] or found[atom]
             name += _standing(own[0])
         if name in taken:
-            name = next(f"{name} #{n}" for n in range(2, len(bases) + 2) if f"{name} #{n}" not in taken)
+            name = next(
+                f"{name} #{n}" for n in range(2, len(bases) + 2) if f"{name} #{n}" not in taken
+            )
         taken.add(name)
         names[atom] = name
     return names

@@ -42,7 +42,7 @@ class Permutation(Mapping[str, Tensor]):
             return False
         return all(torch.equal(self._vectors[name], other._vectors[name]) for name in self)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         return f"Permutation({len(self)} groups, {self.moved} units moved)"

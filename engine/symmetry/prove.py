@@ -68,24 +68,50 @@ def prove(
     generator = torch.Generator().manual_seed(seed)
     exact = {name: _exact(params[name]) for name in program.parameters if name in params}
     tolerance = _tolerance(program)
-    worst_absolute = worst_relative = 0.0
+    absolute = relative = 0.0
     with torch.inference_mode():
-        for trial in range(trials):
-            inputs = program.sample_inputs(batch, generator, dtype=torch.float64)
-            own = _jittered(exact, generator) if trial % 2 else exact
+        for number in range(trials):
+            inputs = program.sample_inputs(max(batch, 2), generator, dtype=torch.float64)
+            own = _jittered(exact, generator) if number % 2 else exact
+            trial = _Trial(program, symmetry, own, inputs, program(own, *inputs))
+            if number % 2 and not bool(trial.outputs.isfinite().all()):
+                trial = _Trial(program, symmetry, exact, inputs, program(exact, *inputs))
+            _check_telling(trial.outputs, tolerance)
             permutation = symmetry.random(generator)
-            outputs = program(own, *inputs)
-            if trial % 2 and not bool(outputs.isfinite().all()):
-                own, outputs = exact, program(exact, *inputs)
-            _check_telling(outputs, tolerance)
-            absolute, relative = _difference(program, symmetry, permutation, own, inputs, outputs)
-            if not relative <= tolerance:
-                guilty = _guilty(program, symmetry, permutation, own, inputs, outputs, tolerance)
-                raise ProofError(_failure(relative, tolerance, guilty))
-            worst_absolute = max(worst_absolute, absolute)
-            worst_relative = max(worst_relative, relative)
+            found = trial.difference(permutation)
+            if not found[1] <= tolerance:
+                guilty = trial.guilty(permutation, tolerance)
+                raise ProofError(_failure(found[1], tolerance, guilty))
+            absolute, relative = max(absolute, found[0]), max(relative, found[1])
     seconds = time.perf_counter() - started
-    return Proof(True, worst_absolute, worst_relative, tolerance, trials, seconds)
+    return Proof(True, absolute, relative, tolerance, trials, seconds)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One set of parameters and inputs with the outputs that no permutation may change."""
+
+    program: Program
+    symmetry: Symmetry
+    params: Mapping[str, Tensor]
+    inputs: tuple[Tensor, ...]
+    outputs: Tensor
+
+    def difference(self, permutation: Permutation) -> tuple[float, float]:
+        """Return the largest difference, absolute and relative to the largest output."""
+        permuted = self.program(self.symmetry.apply(permutation, self.params), *self.inputs)
+        absolute = float((permuted - self.outputs).abs().max())
+        return absolute, absolute / float(self.outputs.abs().max())
+
+    def guilty(self, permutation: Permutation, tolerance: float) -> list[str]:
+        """Return the groups that change the outputs when they alone are permuted."""
+        identity = self.symmetry.identity()
+        return [
+            name
+            for name in permutation
+            if not self.difference(Permutation({**identity, name: permutation[name]}))[1]
+            <= tolerance
+        ]
 
 
 def _exact(tensor: Tensor) -> Tensor:
@@ -108,7 +134,7 @@ def _tolerance(program: Program) -> float:
     """Return the tolerance of the lowest precision that the graph casts to by itself."""
     found = [TOLERANCES[torch.float64]]
     for node in program.graph_module.graph.nodes:
-        if node.op == "call_function":
+        if node.op == "call_function" and node.all_input_nodes:
             named = [a for a in (*node.args, *node.kwargs.values()) if isinstance(a, torch.dtype)]
             found += [TOLERANCES[dtype] for dtype in named if dtype in TOLERANCES]
     return max(found)
@@ -128,40 +154,6 @@ def _check_telling(outputs: Tensor, tolerance: float) -> None:
             "the model's outputs do not depend on its inputs (dead units or zero weights), so "
             "a wrong permutation would go unseen and nothing can be proved"
         )
-
-
-def _difference(
-    program: Program,
-    symmetry: Symmetry,
-    permutation: Permutation,
-    params: Mapping[str, Tensor],
-    inputs: tuple[Tensor, ...],
-    outputs: Tensor,
-) -> tuple[float, float]:
-    """Return the largest difference, absolute and relative to the largest output."""
-    permuted = program(symmetry.apply(permutation, params), *inputs)
-    absolute = float((permuted - outputs).abs().max())
-    return absolute, absolute / float(outputs.abs().max())
-
-
-def _guilty(
-    program: Program,
-    symmetry: Symmetry,
-    permutation: Permutation,
-    params: Mapping[str, Tensor],
-    inputs: tuple[Tensor, ...],
-    outputs: Tensor,
-    tolerance: float,
-) -> list[str]:
-    """Return the groups that change the outputs when they alone are permuted."""
-    identity = symmetry.identity()
-    guilty = []
-    for name in permutation:
-        alone = Permutation({**identity, name: permutation[name]})
-        _, relative = _difference(program, symmetry, alone, params, inputs, outputs)
-        if not relative <= tolerance:
-            guilty.append(name)
-    return guilty
 
 
 def _failure(relative: float, tolerance: float, guilty: list[str]) -> str:

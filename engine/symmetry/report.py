@@ -24,27 +24,25 @@ def describe(
     parameters: Mapping[str, Sequence[Expression]], algebra: Algebra, ops: tuple[str, ...]
 ) -> Report:
     """Collect the fixed stretches of all parameters by reason."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, dict[str, list[str]]] = {}
     for name, axes in parameters.items():
         for index, axis in enumerate(axes):
             for reason, words in _fixed_stretches(axis, algebra).items():
-                where = f"{name} axis {index} ({words})"
-                by_reason.setdefault(reason, []).append(where)
-    sentences = tuple(f"{', '.join(where)}: {reason}" for reason, where in by_reason.items())
-    return Report(sentences, ops)
+                where = by_reason.setdefault(reason, {}).setdefault(name, [])
+                where.append(f"axis {index} ({words})")
+    sentences = (
+        "; ".join(f"{name} {', '.join(words)}" for name, words in where.items()) + f": {reason}"
+        for reason, where in by_reason.items()
+    )
+    return Report(tuple(sentences), ops)
 
 
 def _fixed_stretches(axis: Expression, algebra: Algebra) -> dict[str, str]:
     """Return reason → how much of the axis it fixes, in words."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for place in places(axis):
-        if not algebra.is_fixed(place.atom):
-            continue
-        size = place.atom.size
-        whole = size == axis.size
-        around = f" of {axis.size}" if not whole else ""
-        words = f"{size}{around}"
-        entry = found.setdefault(algebra.reason(place.atom), [])
-        if words not in entry:
-            entry.append(words)
+        if algebra.is_fixed(place.atom):
+            size = place.atom.size
+            words = f"{size}" if size == axis.size else f"{size} of {axis.size}"
+            found.setdefault(algebra.reason(place.atom), {})[words] = None
     return {reason: ", ".join(words) for reason, words in found.items()}

@@ -57,21 +57,19 @@ class Sizes:
         return self._known[expression]
 
     def _evaluate(self, expression: sympy.Expr) -> int:
-        symbols = expression.free_symbols
+        symbols = sorted(expression.atoms(sympy.Symbol), key=str)
         if not expression.is_polynomial(*symbols) or any(s.name[0] == "u" for s in symbols):
             raise UnsizedError
+        if not symbols:
+            return int(expression)
         for symbol in symbols:
             if symbol not in self._symbols:
                 self._symbols[symbol] = self._next_prime()
-        poly = sympy.Poly(expression, *symbols) if symbols else None
-        if poly is None:
-            return int(expression)
-        values = [self._symbols[symbol] for symbol in poly.gens]
-        terms = [
+        values = [self._symbols[symbol] for symbol in symbols]
+        return sum(
             int(coefficient) * prod(v**power for v, power in zip(values, powers, strict=True))
-            for powers, coefficient in poly.terms()
-        ]
-        return sum(terms)
+            for powers, coefficient in sympy.Poly(expression, *symbols).terms()
+        )
 
     def _next_prime(self) -> int:
         self._prime = int(sympy.nextprime(self._prime))

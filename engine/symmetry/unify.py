@@ -208,8 +208,10 @@ class Algebra:
             return self.concat(concat.parts[: index + 1]), self.concat(concat.parts[index + 1 :])
         part = concat.parts[index]
         head, tail = self.cut(part, offset - (ends[index] - part.size))
-        before, after = ([self.resolve(p) for p in concat.parts[s]] for s in
-                         (slice(index), slice(index + 1, None)))
+        before, after = (
+            [self.resolve(p) for p in concat.parts[s]]
+            for s in (slice(index), slice(index + 1, None))
+        )
         return self.concat([*before, head]), self.concat([tail, *after])
 
     def split(self, expression: Expression, inner: int) -> tuple[Expression, Expression]:

@@ -43,7 +43,7 @@ def addmm(call: Call) -> Value:
 
 
 def _matrix_product(call: Call, left: Axes, right: Axes) -> Axes:
-    call.unify(left[-1], right[-2] if len(right) > 1 else right[-1])
+    call.unify(left[-1], right[max(-2, -len(right))])
     batch = (left[:-2], right[:-2])
     outside = max(map(len, batch))
     result = call.broadcast(batch, call.shape[:outside])
@@ -134,7 +134,7 @@ def _padded(call: Call, index: int) -> bool:
 
 def _at(call: Call, name: str, index: int, default: int) -> int:
     values = call.integers(name) or (default,)
-    return values[index] if len(values) > 1 else values[0]
+    return values[min(index, len(values) - 1)]
 
 
 @rule("embedding")

@@ -24,7 +24,7 @@ def native_batch_norm(call: Call) -> Value:
     """Like `batch_norm`; the saved statistics, if any, follow the channels as well."""
     x = channel_norm(call)
     assert isinstance(x, tuple)
-    saved: list[Value] = [
+    saved: list[Axes] = [
         (x[1],) if shape == (x[1].size,) else call.fixed(shape, "saves its statistics")
         for shape in call.shapes[1:]
     ]
@@ -56,4 +56,3 @@ def group_norm(call: Call) -> Value:
     if len(call.shapes) == 1:
         return x
     return [x, (x[0], group), (x[0], group)]
-

@@ -19,7 +19,7 @@ from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, rule
 )
 def pointwise(call: Call) -> Value:
     """Unify what meets under broadcasting; every output has the broadcast axes."""
-    outputs: list[Value] = [call.broadcast(call.tensors(), shape) for shape in call.shapes]
+    outputs: list[Axes] = [call.broadcast(call.tensors(), shape) for shape in call.shapes]
     if not outputs:
         raise NoRuleError
     return outputs[0] if len(outputs) == 1 else outputs

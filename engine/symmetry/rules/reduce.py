@@ -61,7 +61,7 @@ def order(call: Call) -> Value:
     x = call.axes("self")
     index = dimension(call.integer("dim", -1), len(x))
     call.fix((x[index],), RANK)
-    outputs: list[Value] = []
+    outputs: list[Axes] = []
     for shape in call.shapes:
         if len(shape) != len(x):
             outputs.append((*x[:index], *x[index + 1 :]))
@@ -105,7 +105,5 @@ def resample(call: Call) -> Value:
     x = call.axes("input" if "input" in call.arguments else "self")
     rank = int(next(c for c in call.op if c.isdigit()))
     call.fix(x[-rank:], PLACE)
-    outputs: list[Value] = [
-        (*x[:-rank], *call.fixed(shape[-rank:], PLACE)) for shape in call.shapes
-    ]
+    outputs: list[Axes] = [(*x[:-rank], *call.fixed(shape[-rank:], PLACE)) for shape in call.shapes]
     return outputs[0] if len(outputs) == 1 else outputs

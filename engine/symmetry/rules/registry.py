@@ -20,7 +20,7 @@ from engine.symmetry.unify import Algebra
 Axes = tuple[Expression, ...]
 """One axis per dimension of a tensor."""
 
-Value = Axes | list["Value"] | None
+Value = Axes | list[Axes] | None
 """What is known of a node: a tensor's axes, several tensors, or nothing (no tensor)."""
 
 Shape = tuple[int, ...]
