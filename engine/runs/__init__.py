@@ -1,0 +1,46 @@
+"""Runs: spec in, result out, content-addressed; computed by workers, never by the web process.
+
+Importing this package imports no torch.
+"""
+
+from engine.runs.events import EventBatch
+from engine.runs.local import LocalExecutor
+from engine.runs.results import Partial, Result, RunStatus
+from engine.runs.shelf import CheckpointInfo, Shelf, Sizes, Upload
+from engine.runs.spec import (
+    CompareSpec,
+    DataSpec,
+    IngestDataSpec,
+    IngestSpec,
+    PairSpec,
+    Spec,
+    canonical_json,
+    parse_spec,
+    register_spec,
+)
+from engine.runs.store import Store
+from engine.runs.tiles import DiskTiles, TileCache
+
+__all__ = [
+    "CheckpointInfo",
+    "CompareSpec",
+    "DataSpec",
+    "DiskTiles",
+    "EventBatch",
+    "IngestDataSpec",
+    "IngestSpec",
+    "LocalExecutor",
+    "PairSpec",
+    "Partial",
+    "Result",
+    "RunStatus",
+    "Shelf",
+    "Sizes",
+    "Spec",
+    "Store",
+    "TileCache",
+    "Upload",
+    "canonical_json",
+    "parse_spec",
+    "register_spec",
+]

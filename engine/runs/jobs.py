@@ -1,0 +1,65 @@
+"""The jobs that a worker answers: kind of spec → function. A new study is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+
+from engine.checkpoints import write_checkpoint
+from engine.runs.context import Job, JobContext, JobResult
+from engine.runs.ingest import ingest, ingest_data, pair
+from engine.runs.spec import CompareSpec
+from engine.runs.stored import load_stored
+from engine.studies import CompareOptions
+from engine.studies import compare as study_compare
+
+
+def compare(spec: CompareSpec, context: JobContext) -> JobResult:
+    """Answer the main job; see `engine.studies.compare`."""
+    shelf, data = context.store.shelf, spec.data
+    options = CompareOptions(
+        data=str(shelf.data_path(data.sha256)) if data.sha256 is not None else data.name,
+        train_split=data.train_split,
+        test_split=data.test_split,
+        samples=data.samples,
+        data_seed=data.seed,
+        mean=data.mean,
+        std=data.std,
+        seed=spec.seed,
+        restarts=spec.restarts,
+        line_points=spec.line_points,
+        plane_points=spec.plane_points,
+        extent=spec.extent,
+        reset=spec.reset,
+        reset_samples=spec.reset_samples,
+        family=spec.overrides,
+    )
+    found = study_compare(
+        load_stored(shelf, spec.a),
+        load_stored(shelf, spec.b),
+        options=options,
+        tiles=context.tiles,
+        progress=context.progress,
+        should_stop=context.should_stop,
+    )
+    summary = dict(found.summary)
+    described = summary.get("data")
+    if data.sha256 is not None and isinstance(described, dict):
+        # The stored file is named by its hash; the user knows it by the name it came with.
+        summary["data"] = {**described, "name": data.name, "title": data.name}
+    return JobResult(
+        summary=summary,
+        arrays=found.arrays,
+        files={
+            "permutation.safetensors": found.permutation.save,
+            "pi_b.safetensors": partial(write_checkpoint, found.pi_b),
+            "midpoint.safetensors": partial(write_checkpoint, found.midpoint),
+        },
+        provenance=found.provenance,
+    )
+
+
+JOBS: Mapping[str, Job] = MappingProxyType(
+    {"compare": compare, "ingest": ingest, "ingest-data": ingest_data, "pair": pair}
+)

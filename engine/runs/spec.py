@@ -1,0 +1,284 @@
+"""What a run is asked: frozen, validated values whose canonical JSON is the run's identity.
+
+`run_id` is the first 16 hexadecimal digits of the SHA-256 of that JSON: keys sorted, no
+spaces, every field present, so neither the order of the fields nor a default written out
+changes it. Checkpoints and uploaded data are named by content, never by path. Where a run
+was computed is provenance and stays outside. No torch is imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
+
+from engine.data.catalogue import DATASETS
+from engine.errors import SpecError
+
+LANES = ("compute", "files")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+Samples = Annotated[int, Field(strict=True, ge=1)]
+# Adding 0.0 turns -0.0, which compares equal but is written differently, into 0.0.
+Real = Annotated[float, Field(allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)]
+
+
+def _freeze(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    frozen = {}
+    for name, value in options.items():
+        parts = value if isinstance(value, list | tuple) else (value,)
+        for part in parts:
+            finite = not isinstance(part, float) or math.isfinite(part)
+            if not finite or not isinstance(part, bool | int | str | float):
+                raise ValueError(f"{name} must be a number, a text, true, false or a list of them")
+        frozen[name] = tuple(parts) if isinstance(value, list | tuple) else value
+    return MappingProxyType(frozen)
+
+
+def _odd(points: int) -> int:
+    if points % 2 == 0:
+        raise ValueError(f"an odd number is needed, so that λ = ½ is a point; try {points + 1}")
+    return points
+
+
+def _side(points: int) -> int:
+    if 0 < points < 3:
+        raise ValueError("Input should be 0 (no plane) or from 3 to 257")
+    return points
+
+
+Options = Annotated[Mapping[str, Any], AfterValidator(_freeze), PlainSerializer(dict)]
+
+
+class Part(BaseModel):
+    """A frozen piece of a spec; every failure to build one is a `SpecError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    prefix: ClassVar[str] = ""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SpecError(_explain(error, type(self))) from None
+
+
+class Spec(Part):
+    """One question. Subclasses add `kind`, `version` and everything that changes the numbers.
+
+    `lane` says which worker answers: "compute" for long work, "files" for reading what users
+    bring, so that an upload never waits behind a plane and cannot take one down with it.
+    """
+
+    # Subclasses narrow both to literals, which only a field of type Any allows.
+    kind: Any
+    version: Any
+    lane: ClassVar[str] = "compute"
+
+    @property
+    def canonical(self) -> str:
+        """The canonical JSON: the same text for the same question, on every machine."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity: 16 hexadecimal digits."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether a stored answer stays true; if not, asking again computes again."""
+        return True
+
+    def __hash__(self) -> int:
+        return int(self.run_id, 16)
+
+
+class DataSpec(Part):
+    """Which samples the losses are means over.
+
+    `name` is a data set of the catalogue, or the title of an uploaded one that `sha256` names.
+    `samples` are drawn from each split with `seed`; None takes all. `mean` and `std` replace
+    the data set's own normalisation, per channel.
+    """
+
+    prefix: ClassVar[str] = "data."
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    sha256: Sha256 | None = None
+    train_split: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,40}$")] = "train"
+    test_split: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,40}$")] = "test"
+    samples: Samples | None = 2000
+    seed: Seed = 0
+    mean: tuple[Real, ...] | None = None
+    std: tuple[Annotated[Real, Field(gt=0)], ...] | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> DataSpec:
+        if self.sha256 is None and self.name not in DATASETS:
+            raise ValueError(f"name {self.name!r} is unknown; allowed: {', '.join(DATASETS)}")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std belong together; give both or neither")
+        if self.mean is not None and self.std is not None and len(self.mean) != len(self.std):
+            raise ValueError("mean and std must have one number per channel each")
+        return self
+
+
+class CompareSpec(Spec):
+    """The main job: match B to A, prove it, and draw the line and the plane between them."""
+
+    kind: Literal["compare"] = "compare"
+    version: Literal[1] = 1
+    a: Sha256
+    b: Sha256
+    data: DataSpec
+    method: Literal["weight"] = "weight"
+    seed: Seed = 0
+    restarts: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    line_points: Annotated[int, Field(strict=True, ge=3, le=1001), AfterValidator(_odd)] = 25
+    plane_points: Annotated[int, Field(strict=True, ge=0, le=257), AfterValidator(_side)] = 25
+    extent: tuple[Real, Real, Real, Real] = (-0.5, 1.5, -0.5, 1.5)
+    reset: StrictBool | None = None
+    reset_samples: Samples = 1000
+    overrides: Options = Field(default_factory=dict, validate_default=True)
+
+    @model_validator(mode="after")
+    def _has_area(self) -> CompareSpec:
+        u0, u1, v0, v1 = self.extent
+        if u0 >= u1 or v0 >= v1:
+            raise ValueError(f"extent {self.extent} is empty; allowed: u0 < u1 and v0 < v1")
+        return self
+
+
+class IngestSpec(Spec):
+    """Turn one file that a user brings into a stored checkpoint and recognise it.
+
+    Exactly one source: `upload` (SHA-256 of a stored raw upload), `path` (a file on the
+    server) or `hub` (`org/name[@revision][:file]`). `name` is what the user calls it.
+    """
+
+    lane: ClassVar[str] = "files"
+    kind: Literal["ingest"] = "ingest"
+    version: Literal[1] = 1
+    upload: Sha256 | None = None
+    path: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    stamp: str | None = None
+    hub: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    overrides: Options = Field(default_factory=dict, validate_default=True)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> IngestSpec:
+        if sum(source is not None for source in (self.upload, self.path, self.hub)) != 1:
+            raise ValueError("exactly one of upload, path and hub must be given")
+        return self
+
+    @classmethod
+    def from_path(cls, path: str | Path, **options: Any) -> IngestSpec:
+        """Return the spec for a file on the server as it is now: its size and time are part of it.
+
+        Raises:
+            SpecError: there is no such file.
+        """
+        full = Path(path).expanduser().resolve()
+        if not full.is_file():
+            raise SpecError(f"path: there is no file {path} on this server.")
+        found = full.stat()
+        return cls(path=str(full), stamp=f"{found.st_size}-{found.st_mtime_ns}", **options)
+
+    @property
+    def pinned(self) -> bool:
+        """A path without a stamp and a Hub reference may mean other bytes tomorrow."""
+        return self.upload is not None or self.stamp is not None
+
+
+class IngestDataSpec(Spec):
+    """Turn one uploaded `.npz` or `.safetensors` (`inputs`, `targets`) into a stored data set."""
+
+    lane: ClassVar[str] = "files"
+    kind: Literal["ingest-data"] = "ingest-data"
+    version: Literal[1] = 1
+    upload: Sha256
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class PairSpec(Spec):
+    """Say whether two stored checkpoints fit together."""
+
+    lane: ClassVar[str] = "files"
+    kind: Literal["pair"] = "pair"
+    version: Literal[1] = 1
+    a: Sha256
+    b: Sha256
+    overrides: Options = Field(default_factory=dict, validate_default=True)
+
+
+_KINDS: dict[str, type[Spec]] = {
+    "compare": CompareSpec,
+    "ingest": IngestSpec,
+    "ingest-data": IngestDataSpec,
+    "pair": PairSpec,
+}
+
+
+def register_spec(model: type[Spec]) -> type[Spec]:
+    """Make a further kind of spec known; a new study adds its own this way."""
+    _KINDS[model.model_fields["kind"].default] = model
+    return model
+
+
+def parse_spec(values: Mapping[str, Any] | str | bytes) -> Spec:
+    """Return the spec that a mapping, or its JSON text, describes.
+
+    Raises:
+        SpecError: it is no JSON object, of an unknown kind, or has an invalid field.
+    """
+    if isinstance(values, str | bytes):
+        try:
+            values = json.loads(values)
+        except ValueError as error:
+            raise SpecError(f"The spec is no JSON: {error}.") from None
+    if not isinstance(values, Mapping):
+        raise SpecError("The spec must be a JSON object.")
+    kind = values.get("kind")
+    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise SpecError(f"kind: {kind!r} is unknown; allowed: {', '.join(sorted(_KINDS))}.")
+    return model(**values)
+
+
+def canonical_json(value: Any) -> str:
+    """Return the JSON text of `value` that does not depend on the order of its keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _explain(error: ValidationError, model: type[Part]) -> str:
+    lines = []
+    for found in error.errors():
+        place = model.prefix + ".".join(str(part) for part in found["loc"])
+        if found["type"] == "extra_forbidden":
+            fields = ", ".join(sorted(model.model_fields))
+            lines.append(f"{place}: there is no such field; the fields are {fields}.")
+        elif found["type"] == "missing":
+            lines.append(f"{place}: this field is required.")
+        else:
+            reason = found["msg"].removeprefix("Value error, ")
+            where = f"{place}: " if found["loc"] else model.prefix
+            was = f" (was {found['input']!r:.80})" if found["loc"] else ""
+            lines.append(f"{where}{reason}{was}.")
+    return " ".join(lines)

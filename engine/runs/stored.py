@@ -1,0 +1,76 @@
+"""Stored checkpoints as tensors: what `engine.runs.shelf` keeps, written and read in workers.
+
+A stored checkpoint carries its description in its own header; the tensors are verified
+against their fingerprint each time they are loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from engine.checkpoints import Checkpoint, fingerprint, write_checkpoint
+from engine.errors import RunError
+from engine.families import Recognition
+from engine.runs.shelf import METADATA_KEY, Shelf
+
+MOST_TENSORS_LISTED = 2000
+
+
+def describe(checkpoint: Checkpoint, recognition: Recognition) -> dict[str, Any]:
+    """Return the JSON values that say what a checkpoint is; the result of an ingest run."""
+    listed = list(checkpoint.tensors.items())[:MOST_TENSORS_LISTED]
+    return {
+        "sha256": checkpoint.sha256,
+        "name": checkpoint.name,
+        "format": checkpoint.format,
+        "notes": list(checkpoint.notes),
+        "origin": dict(checkpoint.origin),
+        "recognition": describe_recognition(recognition),
+        "tensor_count": len(checkpoint.tensors),
+        "tensors": [
+            {"name": name, "shape": list(tensor.shape), "dtype": str(tensor.dtype)[6:]}
+            for name, tensor in listed
+        ],
+    }
+
+
+def describe_recognition(recognition: Recognition) -> dict[str, Any]:
+    """Return an architecture as JSON values."""
+    return {
+        "family": recognition.family,
+        "title": recognition.title,
+        "evidence": list(recognition.evidence),
+        "assumptions": list(recognition.assumptions),
+        "input_shape": list(recognition.input_shape),
+        "classes": recognition.classes,
+        "parameters": recognition.parameters,
+    }
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path, description: Mapping[str, Any]) -> None:
+    """Write a checkpoint with its description, as the shelf and `assets/demo` keep it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {METADATA_KEY: json.dumps(description, sort_keys=True)}
+    write_checkpoint(checkpoint.tensors, path, metadata)
+
+
+def load_stored(shelf: Shelf, sha256: str) -> Checkpoint:
+    """Return a stored or built-in checkpoint.
+
+    Raises:
+        RunError: it is not stored here, or its file is damaged.
+    """
+    info = shelf.checkpoint(sha256)
+    try:
+        tensors = load_file(info.path)
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"The stored checkpoint {info.name} is damaged; upload it again.") from error
+    if fingerprint(tensors) != sha256:
+        raise RunError(f"The stored checkpoint {info.name} has changed; upload it again.")
+    return Checkpoint(tensors, sha256, info.name, info.format, info.notes, info.origin)

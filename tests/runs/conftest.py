@@ -1,0 +1,46 @@
+"""A store of its own for every test, and executors that leave no process behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.runs import LocalExecutor, RunStatus, Store
+
+JOBS = "tests.runs.slow_jobs"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store without built-in content."""
+    return Store(tmp_path / "home", assets=tmp_path / "assets")
+
+
+@pytest.fixture
+def executor(store: Store) -> Iterator[LocalExecutor]:
+    """An executor over `store` whose workers run the test's own jobs."""
+    made = LocalExecutor(store, jobs=JOBS, grace=0.4)
+    yield made
+    made.close()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def finished(executor: LocalExecutor, run_id: str) -> RunStatus:
+    """Keep the workers alive until a run has ended; return its status."""
+
+    def ended() -> bool:
+        executor.ensure_worker()
+        return executor.store.status(run_id).ended
+
+    wait_for(ended)
+    return executor.store.status(run_id)
