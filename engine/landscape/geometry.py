@@ -13,22 +13,17 @@ import torch
 from torch import Tensor
 
 from engine.errors import LandscapeError
+from engine.program import Program
 
 _STRETCH = 1 << 22
 
 
-def geometry_names(model: Mapping[str, Tensor], statistics: frozenset[str]) -> tuple[str, ...]:
-    """Return the tensors that count in distances: floating ones that are no running statistics.
+def geometry_names(program: Program) -> tuple[str, ...]:
+    """Return the tensors that count in distances: all of the program's but running statistics.
 
-    Args:
-        model: a model's tensors by name.
-        statistics: names of running means and variances (`Program.statistics_names`).
+    Tied weights count once, and tensors that a checkpoint holds beside them do not count.
     """
-    return tuple(
-        name
-        for name, tensor in model.items()
-        if tensor.is_floating_point() and name not in statistics
-    )
+    return tuple(name for name in program.parameters if name not in program.statistics_names)
 
 
 def stretches(

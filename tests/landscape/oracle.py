@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,14 +24,33 @@ class Data:
     targets: Tensor
 
 
+class Tied(nn.Module):
+    """Two layers that share their weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 6)
+        self.second = nn.Linear(6, 6)
+        self.second.weight = self.first.weight
+
+    def forward(self, x):
+        return self.second(torch.relu(self.first(x)))
+
+
 def state(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+@functools.cache
+def program_of(model: Model) -> Program:
+    """Return a model's Program, which is immutable and traced once for all tests."""
+    return capture(model.module(), model.inputs())
 
 
 def setting(model: Model, samples: int, models: int = 3) -> tuple[Program, list, Data]:
     """Return a model's Program, state dicts of several seeds, and random data."""
     modules = [model.module(seed) for seed in range(models)]
-    program = capture(modules[0], model.inputs())
+    program = program_of(model)
     inputs = model.inputs(samples, seed=11)
     classes = modules[0](model.inputs()).shape[1]
     generator = torch.Generator().manual_seed(5)
@@ -51,11 +71,20 @@ def combine(models: Sequence[Mapping[str, Tensor]], row: Tensor) -> dict[str, Te
 def losses(module: nn.Module, params: Mapping[str, Tensor], data: Data) -> tuple[Tensor, Tensor]:
     """Return per-sample cross-entropy and correctness, float64 [N], one sample at a time."""
     module = copy.deepcopy(module).double()
+    params = dict(params)
+    for alias, name in _tied(module).items():
+        params[alias] = params[name]
     loss, hits = [], []
     assert isinstance(data.inputs, Tensor)
     with torch.no_grad():
         for x, y in zip(data.inputs.double(), data.targets, strict=True):
-            logits = functional_call(module, dict(params), (x[None],))
+            logits = functional_call(module, params, (x[None],))
             loss.append(F.cross_entropy(logits, y[None]))
             hits.append((logits.argmax(1) == y).double()[0])
     return torch.stack(loss), torch.stack(hits)
+
+
+def _tied(module: nn.Module) -> dict[str, str]:
+    first: dict[int, str] = {}
+    named = module.named_parameters(remove_duplicate=False)
+    return {n: first[id(p)] for n, p in named if first.setdefault(id(p), n) != n}
