@@ -1,1 +1,71 @@
-"""Basinscope's engine: loss landscapes modulo permutation symmetries."""
+"""Basinscope's engine: loss landscapes modulo permutation symmetries.
+
+Names are imported when first used, so that a process that only draws stored results (the web
+process) never imports torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.checkpoints import Checkpoint, load_checkpoint, read_checkpoint, write_checkpoint
+    from engine.data import Dataset, load_dataset
+    from engine.families import build_program, recognise
+    from engine.landscape import Span, evaluate, line, make_plane
+    from engine.matching import MatchResult, match_weights
+    from engine.program import Program, capture
+    from engine.studies import CompareOptions, CompareResult, compare
+    from engine.symmetry import Permutation, Symmetry, derive_symmetry, equivalence, prove
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "engine.checkpoints": ("Checkpoint", "load_checkpoint", "read_checkpoint", "write_checkpoint"),
+    "engine.data": ("Dataset", "load_dataset"),
+    "engine.families": ("build_program", "recognise"),
+    "engine.landscape": ("Span", "evaluate", "line", "make_plane"),
+    "engine.matching": ("MatchResult", "match_weights"),
+    "engine.program": ("Program", "capture"),
+    "engine.studies": ("CompareOptions", "CompareResult", "compare"),
+    "engine.symmetry": ("Permutation", "Symmetry", "derive_symmetry", "equivalence", "prove"),
+}
+
+__all__ = [
+    # models
+    "Program",
+    "build_program",
+    "capture",
+    "recognise",
+    # checkpoints and data
+    "Checkpoint",
+    "Dataset",
+    "load_checkpoint",
+    "load_dataset",
+    "read_checkpoint",
+    "write_checkpoint",
+    # symmetry and matching
+    "MatchResult",
+    "Permutation",
+    "Symmetry",
+    "derive_symmetry",
+    "equivalence",
+    "match_weights",
+    "prove",
+    # landscapes and whole questions
+    "CompareOptions",
+    "CompareResult",
+    "Span",
+    "compare",
+    "evaluate",
+    "line",
+    "make_plane",
+]
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,98 @@
+"""`match A B`: the permutation of B that aligns it with A."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import torch
+
+from engine.checkpoints import load_checkpoint, write_checkpoint
+from engine.commandline.output import add_json, byte_bar, print_json
+from engine.commandline.values import add_family_options, pairs, positive, samples, seed
+from engine.data import fit_inputs, load_dataset
+from engine.matching import match_weights
+from engine.program import Program
+from engine.studies.subject import prepare
+from engine.symmetry import derive_symmetry, equivalence, prove
+
+RANDOM_SAMPLES = 256
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command."""
+    parser = commands.add_parser("match", help="permute B so that it aligns with A")
+    parser.add_argument("a", metavar="A", help="the reference: path or org/name[@rev][:file]")
+    parser.add_argument("b", metavar="B", help="the model that is permuted")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write π(B) as safetensors")
+    parser.add_argument("--permutation", metavar="FILE", help="write π itself as safetensors")
+    parser.add_argument("--seed", type=seed, default=0, help="of visiting orders and starts")
+    parser.add_argument("--restarts", type=positive, default=1, help="starts; the best one wins")
+    parser.add_argument("--max-sweeps", type=positive, default=100)
+    parser.add_argument("--data", help="check π(B) ≡ B on this data set instead of random inputs")
+    parser.add_argument("--samples", type=samples, default=2000, help="images of it, or 'all'")
+    add_family_options(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Match, prove, write and report.
+
+    Raises:
+        BasinscopeError: the pair, the model or the data cannot be used.
+    """
+    a, b = (load_checkpoint(source, progress=byte_bar()) for source in (options.a, options.b))
+    subject = prepare(a, b, None, pairs(options.option))
+    program = subject.program
+    symmetry = derive_symmetry(program)
+    prove(program, symmetry, b.tensors, seed=options.seed)
+    result = match_weights(
+        program,
+        symmetry,
+        a.tensors,
+        b.tensors,
+        seed=options.seed,
+        restarts=options.restarts,
+        max_sweeps=options.max_sweeps,
+        progress=lambda sweep, value: print(f"sweep {sweep}: {value:.6g}", file=sys.stderr),
+    )
+    pi_b = symmetry.apply(result.permutation, b.tensors)
+    inputs, kind = _inputs(program, options)
+    same = equivalence(program, b.tensors, pi_b, inputs)
+    if options.output:
+        write_checkpoint(pi_b, options.output)
+    if options.permutation:
+        result.permutation.save(options.permutation)
+    report = {
+        "objective": result.objective,
+        "objective_identity": result.objective_identity,
+        "trace": list(result.trace),
+        "restarts": list(result.restarts),
+        "sweeps": result.sweeps,
+        "seconds": result.seconds,
+        "stop_reason": result.stop_reason.value,
+        "max_abs_logit_difference": same.max_abs_logit_difference,
+        "max_abs_logit": same.max_abs_logit,
+        "checked_on": f"{same.samples} {kind}",
+        "output": options.output,
+    }
+    if options.json:
+        print_json(report)
+        return
+    print(f"objective {result.objective_identity:.6g} → {result.objective:.6g}")
+    print(f"{result.sweeps} sweeps in {result.seconds:.2f} s. {result.stop_reason.sentence}")
+    print(
+        f"π(B) is B: the largest difference in any logit on {report['checked_on']} is "
+        f"{same.max_abs_logit_difference:.1e}"
+    )
+    if options.output:
+        print(f"π(B) written to {options.output}")
+
+
+def _inputs(program: Program, options: argparse.Namespace) -> tuple[torch.Tensor, str]:
+    if options.data is None:
+        generator = torch.Generator().manual_seed(options.seed)
+        return program.sample_inputs(RANDOM_SAMPLES, generator)[0], "random inputs"
+    data = load_dataset(options.data, "test", samples=options.samples)
+    return fit_inputs(data, program.inputs[0].shape).inputs, f"images of {data.name}"

@@ -1,0 +1,74 @@
+"""What commands print: JSON or plain lines on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+
+from tqdm import tqdm
+
+from engine.studies import json_ready
+
+STAGES = {
+    "recognise": "reading the checkpoints",
+    "data": "loading data",
+    "symmetry": "deriving the symmetry",
+    "proof": "proving it",
+    "match": "matching",
+    "equivalence": "checking π(B) against B",
+    "evaluate": "evaluating",
+    "ends": "evaluating the models",
+    "curves": "evaluating the curves",
+    "plane": "evaluating the plane",
+    "done": "done",
+}
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json` to a command."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print one JSON object; NaN and infinities become null."""
+    print(json.dumps(json_ready(value), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def byte_bar() -> Callable[[int, int], None]:
+    """Return a progress function of (bytes done, bytes in all) that draws a bar on stderr."""
+    bar: tqdm | None = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None or bar.total != total:
+            bar = tqdm(total=total, unit="B", unit_scale=True, desc="download", file=sys.stderr)
+        bar.update(done - bar.n)
+
+    return show
+
+
+class StageBar:
+    """Draws a study's events as one bar on stderr, with the stage and the time left."""
+
+    def __init__(self) -> None:
+        layout = "{desc:<28}{percentage:3.0f}% |{bar:30}| {elapsed}{postfix}"
+        self._bar = tqdm(total=1.0, bar_format=layout, file=sys.stderr)
+
+    def __call__(self, event: Mapping[str, object]) -> None:
+        """Show one event."""
+        if event["kind"] == "stage":
+            self._bar.set_description_str(STAGES[str(event["stage"])], refresh=False)
+            eta = event.get("eta")
+            text = f"about {eta:.0f} s left" if isinstance(eta, float) and eta > 0 else ""
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(float(str(event["fraction"])) - self._bar.n)
+        elif event["kind"] == "sweep":
+            self._bar.set_postfix_str(
+                f"sweep {event['sweep']}: {event['objective']:.6g}", refresh=True
+            )
+
+    def close(self) -> None:
+        """Leave the bar as it stands and go to the next line."""
+        self._bar.close()

@@ -1,0 +1,76 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from engine.errors import SpecError
+
+
+def add_family_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--option NAME=VALUE`: what a state dict does not show."""
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a choice the tensors do not show, such as activation=gelu",
+    )
+
+
+def pairs(texts: Sequence[str]) -> dict[str, object]:
+    """Return NAME=VALUE texts as a mapping.
+
+    Raises:
+        SpecError: a text has no equals sign.
+    """
+    result: dict[str, object] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise SpecError(f"--option takes NAME=VALUE, not '{text}'")
+        result[name] = value
+    return result
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1 (an argparse type)."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def seed(text: str) -> int:
+    """Return a whole number of at least 0 (an argparse type)."""
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError("must be between 0 and 2^63 - 1")
+    return value
+
+
+def samples(text: str) -> int | None:
+    """Return a number of samples, None for "all" (an argparse type)."""
+    return None if text == "all" else positive(text)
+
+
+def line_points(text: str) -> int:
+    """Return an odd number of at least 3, so that the midpoint is evaluated."""
+    value = int(text)
+    if value < 3 or value % 2 == 0:
+        raise argparse.ArgumentTypeError("must be odd and at least 3")
+    return value
+
+
+def plane_points(text: str) -> int:
+    """Return 0 for no plane, or a number of at least 2."""
+    value = int(text)
+    if value < 0 or value == 1:
+        raise argparse.ArgumentTypeError("must be 0 (no plane) or at least 2")
+    return value
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Return comma-separated numbers, such as a mean per channel."""
+    return tuple(float(part) for part in text.split(","))

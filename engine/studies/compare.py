@@ -1,0 +1,276 @@
+"""The main job: do A and B live in one basin once B is permuted?
+
+Recognise, derive and prove the symmetry, match, show that π(B) is B, then evaluate the three
+edges of the triangle A, B, π(B) and the plane through them (Git Re-Basin, Ainsworth et al.
+2022, Sections 3 to 5). Everything expensive is a tile that is kept, so that a run resumes.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.checkpoints import Checkpoint, load_checkpoint
+from engine.data import Dataset
+from engine.errors import CancelledError
+from engine.landscape import ResetData, Span, evaluate, line, reset_statistics
+from engine.program import Program
+from engine.studies import summary as summaries
+from engine.studies.alignment import Alignment, align
+from engine.studies.edges import EDGES, MODELS, SPLITS, barrier_summary, edge_tiles, point_summary
+from engine.studies.layers import layer_table
+from engine.studies.options import CompareOptions
+from engine.studies.plane import PlaneStudy
+from engine.studies.result import SUMMARY_VERSION, CompareResult, json_ready
+from engine.studies.stages import Countdown, Progress, Stages
+from engine.studies.subject import Subject, load_split, prepare
+from engine.studies.tiles import MemoryTiles, Tile, TileCache, gather, tally_arrays
+from engine.symmetry import derive_symmetry, equivalence, prove
+
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How tiles are evaluated: on which data, where, with which reset."""
+
+    program: Program
+    data: Mapping[str, Dataset]
+    reset: ResetData | None
+    cache: TileCache
+    device: str
+    should_stop: ShouldStop
+
+    def run(self, tiles: tuple[Tile, ...], stage: str, countdown: Countdown) -> None:
+        """Evaluate every tile that the cache does not have.
+
+        Raises:
+            CancelledError: between tiles or batches, when asked to stop.
+        """
+        for tile in tiles:
+            if self.should_stop():
+                raise CancelledError("cancelled; finished tiles are kept")
+            found = self.cache.get(tile.key)
+            if found is None:
+                tally = evaluate(
+                    self.program,
+                    tile.span,
+                    tile.coefficients,
+                    self.data[tile.split],
+                    # BatchNorm statistics that were not reset are those that came with a model.
+                    reset=None if tile.key.startswith("ends") else self.reset,
+                    progress=lambda done: countdown.point(stage),
+                    should_stop=self.should_stop,
+                    device=self.device,
+                )
+                self.cache.put(tile.key, tally_arrays(tally, tile.index))
+            countdown.tile(stage, tile.key, 0 if found is None else len(tile.index))
+
+
+def compare(
+    a: Checkpoint | str | Path,
+    b: Checkpoint | str | Path,
+    *,
+    options: CompareOptions | None = None,
+    program: Program | None = None,
+    data: Mapping[str, Dataset] | None = None,
+    tiles: TileCache | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+    device: str | None = None,
+) -> CompareResult:
+    """Compare two checkpoints before and after permuting B.
+
+    Args:
+        a: the reference: a checkpoint, a path or a Hub reference.
+        b: the model that is permuted.
+        options: everything that changes the numbers.
+        program: the architecture; None recognises it from the checkpoints.
+        data: data sets of the caller's own, {"train": …, "test": …}, instead of a name.
+        tiles: where finished tiles are kept and found.
+        progress: gets events: stage with fraction and eta, sweep, tile.
+        should_stop: asked between tiles and batches.
+        device: "cpu", "cuda"; None takes CUDA where there is one.
+
+    Raises:
+        BasinscopeError: each with its cause: the pair, the model, the data, the options.
+        CancelledError: when should_stop says so.
+    """
+    options = options or CompareOptions()
+    cache = tiles if tiles is not None else MemoryTiles()
+    stop = should_stop or (lambda: False)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    stages = Stages(progress)
+    with stages.stage("recognise"):
+        pair = tuple(m if isinstance(m, Checkpoint) else load_checkpoint(m) for m in (a, b))
+        subject = prepare(pair[0], pair[1], program, options.family)
+    with stages.stage("data"):
+        splits = {name: load_split(options, name, subject.program, data) for name in SPLITS}
+    with stages.stage("symmetry"):
+        symmetry = derive_symmetry(subject.program)
+    with stages.stage("proof"):
+        proof = prove(subject.program, symmetry, subject.b.tensors, seed=options.seed)
+    with stages.stage("match"):
+        alignment = align(subject, symmetry, options, cache, stages.sweep, stop)
+        pi_b = symmetry.apply(alignment.permutation, subject.b.tensors)
+    with stages.stage("equivalence"):
+        inputs = splits["test"].inputs
+        same = equivalence(subject.program, subject.b.tensors, pi_b, inputs)
+    reset = _reset(options, subject.program, splits["train"])
+    evaluation = Evaluation(subject.program, splits, reset, cache, device, stop)
+    study = _evaluate(evaluation, subject, pi_b, options, stages)
+    parts = {
+        "symmetry": summaries.symmetry_summary(symmetry),
+        "proof": summaries.proof_summary(proof),
+        "equivalence": summaries.equivalence_summary(same),
+        "matching": summaries.matching_summary(alignment),
+        "data": summaries.data_summary(splits["train"], splits["test"], options.data_seed),
+        "layers": layer_table(
+            subject.program,
+            symmetry,
+            alignment.permutation,
+            subject.a.tensors,
+            subject.b.tensors,
+            pi_b,
+        ),
+    }
+    result = _result(subject, alignment, pi_b, study, reset, stages, device, parts)
+    stages.done()
+    return result
+
+
+@dataclass(frozen=True)
+class _Study:
+    ends: Mapping[str, Mapping[str, np.ndarray]]
+    curves: Mapping[tuple[str, str], Mapping[str, np.ndarray]]
+    lambdas: np.ndarray
+    plane: PlaneStudy | None
+
+
+def _reset(options: CompareOptions, program: Program, train: Dataset) -> ResetData | None:
+    wanted = bool(program.batch_norms) if options.reset is None else options.reset
+    if not wanted or not program.batch_norms:
+        return None
+    return ResetData(train.inputs[: options.reset_samples])
+
+
+def _evaluate(
+    evaluation: Evaluation,
+    subject: Subject,
+    pi_b: Mapping[str, Tensor],
+    options: CompareOptions,
+    stages: Stages,
+) -> _Study:
+    span = Span(("A", "B", "π(B)"), (subject.a.tensors, subject.b.tensors, pi_b))
+    own = torch.eye(len(MODELS), dtype=torch.float64)
+    ends = {s: (Tile(f"ends-{s}", span, own, s, np.arange(len(MODELS))),) for s in SPLITS}
+    edges = edge_tiles(span, options.line_points)
+    plane = None
+    if options.plane_points:
+        plane = PlaneStudy.lay_out(subject.program, span, options)
+    groups = [("ends", tile) for tile in ends.values()]
+    groups += [("curves", tile) for tile in edges.values()]
+    groups += [("plane", plane.tiles)] if plane else []
+    every = [tile for _, tiles in groups for tile in tiles]
+    countdown = Countdown(stages, sum(len(tile.index) for tile in every), len(every))
+    with stages.stage("evaluate"):
+        for stage, tiles in groups:
+            evaluation.run(tiles, stage, countdown)
+    cache = evaluation.cache
+    curves = {key: gather(tiles, cache) for key, tiles in edges.items()}
+    naive_top = float(np.max(curves["naive", "test"]["loss"]))
+    return _Study(
+        ends={s: gather(tiles, cache) for s, tiles in ends.items()},
+        curves=curves,
+        lambdas=line(options.line_points)[:, 1].numpy(),
+        plane=plane.finished(cache, evaluation, naive_top) if plane else None,
+    )
+
+
+def _result(
+    subject: Subject,
+    alignment: Alignment,
+    pi_b: Mapping[str, Tensor],
+    study: _Study,
+    reset: ResetData | None,
+    stages: Stages,
+    device: str,
+    parts: Mapping[str, object],
+) -> CompareResult:
+    a, b = subject.a.tensors, subject.b.tensors
+    arrays: dict[str, np.ndarray] = {"lambdas": study.lambdas}
+    for (edge, split), curve in study.curves.items():
+        arrays |= {f"curve_{edge}_{split}_{name}": values for name, values in curve.items()}
+    middle = len(study.lambdas) // 2
+    summary: dict[str, object] = {
+        "version": SUMMARY_VERSION,
+        "a": summaries.checkpoint_summary(subject.a),
+        "b": summaries.checkpoint_summary(subject.b),
+        "model": summaries.model_summary(subject),
+        "distance": summaries.distance_summary(subject, a, b, pi_b),
+        "ends": {
+            model: {s: point_summary(study.ends[s], column) for s in SPLITS}
+            for column, model in enumerate(MODELS)
+        },
+        "midpoints": {
+            e: {s: point_summary(study.curves[e, s], middle) for s in SPLITS} for e in EDGES
+        },
+        "barriers": {
+            e: {s: barrier_summary(study.lambdas, study.curves[e, s]) for s in SPLITS}
+            for e in EDGES
+        },
+        "batch_norm": {
+            "layers": len(subject.program.batch_norms),
+            "reset": reset is not None,
+            "reset_samples": len(reset.inputs) if reset else 0,
+        },
+        "plane": None,
+        "basins": None,
+        **parts,
+    }
+    if study.plane is not None:
+        arrays |= study.plane.arrays()
+        summary |= study.plane.summary()
+    ready = json_ready(summary)
+    assert isinstance(ready, dict)
+    return CompareResult(
+        arrays=arrays,
+        summary=ready,
+        permutation=alignment.permutation,
+        pi_b=pi_b,
+        midpoint=_midpoint(subject, pi_b, reset),
+        provenance=_provenance(stages, device),
+    )
+
+
+def _midpoint(
+    subject: Subject, pi_b: Mapping[str, Tensor], reset: ResetData | None
+) -> dict[str, Tensor]:
+    """Return ½(A + π(B)) with every tensor of A's checkpoint, in A's precision."""
+    a = subject.a.tensors
+    half = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    point = Span(("A", "π(B)"), (a, pi_b)).at(half)
+    if reset is not None:
+        with torch.inference_mode():
+            inputs = reset.inputs if isinstance(reset.inputs, tuple) else (reset.inputs,)
+            point |= reset_statistics(subject.program, point, inputs)
+    return {name: point[name].to(tensor.dtype).clone() for name, tensor in a.items()}
+
+
+def _provenance(stages: Stages, device: str) -> dict[str, object]:
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor()
+    return {
+        "seconds": {stage: round(value, 4) for stage, value in stages.seconds.items()},
+        "device": device,
+        "device_name": name or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,47 @@
+"""Every choice that changes the numbers of a comparison, in one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What to compare two checkpoints on, and how finely.
+
+    Args:
+        data: name of a data set or path of a file (`engine.data.load_dataset`).
+        train_split, test_split: the splits behind the train and test numbers.
+        samples: images drawn from each split, None for all.
+        data_seed: of the draw.
+        mean, std: normalisation per channel; None takes the data set's own.
+        seed: of the matching's visiting orders and random starts.
+        restarts: starts of the matching; the first is the identity.
+        max_sweeps: the most sweeps of one start.
+        line_points: λ values per edge, at least 3 and odd, so that λ = ½ is among them.
+        plane_points: grid points per axis, at least 2; 0 leaves the plane out.
+        extent: of the plane, (u from, u to, v from, v to) in units of ‖B − A‖.
+        reset: recompute BatchNorm statistics at each point; None where the model has any.
+        reset_samples: training images for that.
+        family: choices that a state dict does not show (`engine.families.recognise`).
+    """
+
+    data: str = "mnist"
+    train_split: str = "train"
+    test_split: str = "test"
+    samples: int | None = 2000
+    data_seed: int = 0
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    seed: int = 0
+    restarts: int = 1
+    max_sweeps: int = 100
+    line_points: int = 25
+    plane_points: int = 25
+    extent: tuple[float, float, float, float] = (-0.5, 1.5, -0.5, 1.5)
+    reset: bool | None = None
+    reset_samples: int = 1000
+    family: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

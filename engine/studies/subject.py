@@ -1,0 +1,101 @@
+"""What a comparison is about: two checkpoints that fit, their Program, and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from engine.checkpoints import Checkpoint, check_finite, check_fit
+from engine.data import Dataset, fit_inputs, load_dataset
+from engine.errors import DataError, MismatchError
+from engine.families import Recognition, build_program, recognise
+from engine.program import Program
+from engine.studies.options import CompareOptions
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Two models of one architecture.
+
+    Args:
+        a: the reference.
+        b: the model that is permuted.
+        program: the architecture, with the checkpoints' own parameter names.
+        recognition: how the architecture was found; None where the caller gave a Program.
+    """
+
+    a: Checkpoint
+    b: Checkpoint
+    program: Program
+    recognition: Recognition | None
+
+
+def prepare(
+    a: Checkpoint, b: Checkpoint, program: Program | None, overrides: Mapping[str, Any]
+) -> Subject:
+    """Return the pair with its Program.
+
+    Raises:
+        MismatchError: the two do not have the same tensors, or not those of the Program.
+        NonFiniteError: a checkpoint holds NaN or infinite weights.
+        UnknownArchitectureError: no family recognises the pair and no Program was given.
+    """
+    check_fit(a, b)
+    check_finite(a)
+    check_finite(b)
+    if program is None:
+        recognition = recognise(a.tensors, **overrides)
+        return Subject(a, b, build_program(recognition), recognition)
+    for checkpoint in (a, b):
+        missing = [name for name in program.parameters if name not in checkpoint.tensors]
+        if missing:
+            raise MismatchError(
+                f"{checkpoint.name} lacks {len(missing)} tensors of the given model, "
+                f"the first is {missing[0]}; save the checkpoint from the same module."
+            )
+        program.check(checkpoint.tensors)
+    return Subject(a, b, program, None)
+
+
+def load_split(
+    options: CompareOptions, split: str, program: Program, data: Mapping[str, Dataset] | None
+) -> Dataset:
+    """Return the samples of one split, laid out as the Program takes them.
+
+    Args:
+        data: data sets of the caller's own by split ("train", "test"), instead of a name.
+
+    Raises:
+        DataError: the data cannot be loaded or does not fit the model.
+    """
+    name = options.train_split if split == "train" else options.test_split
+    if data is not None:
+        dataset = data[split]
+    else:
+        dataset = load_dataset(
+            options.data,
+            name,
+            samples=options.samples,
+            seed=options.data_seed,
+            mean=options.mean,
+            std=options.std,
+        )
+    dataset = fit_inputs(dataset, program.inputs[0].shape)
+    outputs = output_classes(program)
+    if outputs is not None and dataset.classes > outputs:
+        raise DataError(
+            f"{dataset.name} has {dataset.classes} classes, but the model has {outputs} outputs; "
+            "choose the data that the model was trained on."
+        )
+    return dataset
+
+
+def output_classes(program: Program) -> int | None:
+    """Return the number of logits, None where the last dimension is not fixed."""
+    output = next(node for node in program.graph_module.graph.nodes if node.op == "output")
+    value = output.args[0].meta.get("val")
+    size = value.shape[-1] if isinstance(value, Tensor) and value.dim() > 1 else None
+    return size if isinstance(size, int) else None
