@@ -30,7 +30,7 @@ def read_builtin(split: str, folder: Path = FOLDER) -> RawImages:
     """
     path = folder / f"{split}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             inputs, targets = stored["inputs"], stored["targets"].astype(np.int64)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(

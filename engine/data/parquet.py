@@ -83,7 +83,7 @@ def cached_images(sha256: str, info: DatasetInfo) -> tuple[np.ndarray, np.ndarra
     """Return the decoded (inputs, targets) of a file by its hash, or None."""
     path = _cache_path(sha256)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             inputs, targets = stored["inputs"], stored["targets"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: it is decoded again

@@ -1,0 +1,70 @@
+"""A split of the training data on the device, handed out in normalised batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from engine.data.dataset import RawImages, normalise
+from engine.data.load import default_normalisation, read_raw
+from engine.errors import DataError, TrainingError
+from engine.training.options import TrainOptions
+from engine.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images as stored (uint8 or float32) and labels, with the recipe's normalisation."""
+
+    raw: RawImages
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    recipe: Recipe
+
+    def __len__(self) -> int:
+        return len(self.raw.targets)
+
+    def batch(
+        self, chosen: Tensor | slice, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return (inputs, targets) of the chosen samples, augmented with a generator."""
+        images, targets = self.raw.inputs[chosen], self.raw.targets[chosen]
+        if generator is not None and self.recipe.augment is not None:
+            images = self.recipe.augment(normalise(images, (0.0,), (1.0,)), generator)
+        images = normalise(images, self.mean, self.std)
+        if self.recipe.flat:
+            return images.flatten(1), targets
+        return images.contiguous(memory_format=torch.channels_last), targets
+
+
+def read_splits(options: TrainOptions, recipe: Recipe, device: torch.device) -> tuple[Split, Split]:
+    """Return the training and the test split on the device.
+
+    Raises:
+        TrainingError: the data is not there or does not suit the recipe.
+    """
+    try:
+        found = tuple(read_raw(options.data, split) for split in ("train", "test"))
+    except DataError as error:
+        raise TrainingError(
+            f"{recipe.title} cannot be trained on the data '{options.data}'. {error}"
+        ) from error
+    training, test = found
+    if len(training.targets) < options.batch_size:
+        raise TrainingError(
+            f"The batch size {options.batch_size} is larger than the training data "
+            f"({len(training.targets)} samples)."
+        )
+    if not recipe.flat and training.inputs.ndim != 4:
+        raise TrainingError(
+            f"{recipe.title} needs images [channels, height, width], but the samples of "
+            f"{options.data} have shape {list(training.inputs.shape[1:])}."
+        )
+    mean, std = default_normalisation(options.data)
+    moved = (
+        replace(raw, inputs=raw.inputs.to(device), targets=raw.targets.to(device)) for raw in found
+    )
+    training, test = (Split(raw, mean, std, recipe) for raw in moved)
+    return training, test
