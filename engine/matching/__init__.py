@@ -7,13 +7,4 @@ from engine.matching.problem import Problem
 from engine.matching.result import MatchResult, StopReason
 from engine.matching.weight_matching import match_weights
 
-__all__ = [
-    # results
-    "MatchResult",
-    "StopReason",
-    # methods
-    "match_weights",
-    # what methods are made of
-    "Problem",
-    "coordinate_descent",
-]
+__all__ = ["MatchResult", "Problem", "StopReason", "coordinate_descent", "match_weights"]

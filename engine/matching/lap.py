@@ -11,8 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from engine.errors import MatchingError
@@ -73,17 +71,27 @@ def improve(cost: Tensor, current: Tensor, proposed: Tensor, tolerance: Tensor) 
     position = torch.full_like(current, -1)
     position[moved] = torch.arange(len(moved), device=current.device)
     successor = position[rows[proposed[moved]]].cpu().numpy()
-    k = len(successor)
-    graph = csr_matrix((np.ones(k, np.int8), (np.arange(k), successor)), shape=(k, k))
-    count, cycle = connected_components(graph, directed=False)
+    cycle = cycle_labels(successor)
     surplus = (gain - tolerance[moved].cpu()).numpy()
-    gains = np.bincount(cycle, weights=surplus, minlength=count)
+    gains = np.bincount(cycle, weights=surplus, minlength=len(cycle))
     kept = moved[torch.from_numpy(gains[cycle] > 0).to(moved.device)]
     if not len(kept):
         return current
     improved = current.clone()
     improved[kept] = proposed[kept]
     return improved
+
+
+def cycle_labels(successor: np.ndarray) -> np.ndarray:
+    """Return for each element of a permutation the smallest element of its cycle.
+
+    Pointers jump twice as far each round, so that ⌈log2 n⌉ rounds see every cycle whole.
+    """
+    labels = np.arange(len(successor))
+    for _ in range(len(successor).bit_length()):
+        labels = np.minimum(labels, labels[successor])
+        successor = successor[successor]
+    return labels
 
 
 def assigned(cost: Tensor, p: Tensor) -> float:

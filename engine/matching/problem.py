@@ -56,9 +56,7 @@ class Problem:
         carried: dict[str, list[Carried]] = {}
         for group in symmetry.groups:
             for occurrence in group.occurrences:
-                carried.setdefault(occurrence.parameter, []).append(
-                    Carried(group.name, occurrence)
-                )
+                carried.setdefault(occurrence.parameter, []).append(Carried(group.name, occurrence))
         check_fit(symmetry, carried, a, b)
         self.carried = MappingProxyType(
             {

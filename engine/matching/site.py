@@ -26,18 +26,10 @@ class Carried:
     group: str
     occurrence: Occurrence
 
-    @property
-    def stop(self) -> int:
-        """Return the end of its stretch along the axis."""
-        o = self.occurrence
-        return o.start + o.outer * o.size * o.inner
-
     def overlaps(self, other: Carried) -> bool:
         """Tell whether two occurrences share places of one axis."""
         mine, theirs = self.occurrence, other.occurrence
-        return (
-            mine.axis == theirs.axis and mine.start < other.stop and theirs.start < self.stop
-        )
+        return mine.axis == theirs.axis and mine.start < theirs.stop and theirs.start < mine.stop
 
 
 def axis_index(length: int, carried: tuple[Carried, ...], perms: Perms) -> Tensor:
@@ -56,9 +48,9 @@ def axis_index(length: int, carried: tuple[Carried, ...], perms: Perms) -> Tenso
     index = torch.arange(length, device=perms[carried[0].group].device)
     for one in carried:
         o = one.occurrence
-        stretch = index[o.start : one.stop].view(o.outer, o.size, o.inner)
+        stretch = index[o.start : o.stop].view(o.outer, o.size, o.inner)
         permuted = stretch[:, perms[one.group]].reshape(-1)
-        index = torch.cat((index[: o.start], permuted, index[one.stop :]))
+        index = torch.cat((index[: o.start], permuted, index[o.stop :]))
     return index
 
 
@@ -82,9 +74,7 @@ class Site:
         self.units_first = own.occurrence.axis == 0 and own.occurrence.outer == 1
         self.lengths = tuple(a.shape)
         axes = sorted({o.occurrence.axis for o in others})
-        self.others = {
-            axis: tuple(o for o in others if o.occurrence.axis == axis) for axis in axes
-        }
+        self.others = {axis: tuple(o for o in others if o.occurrence.axis == axis) for axis in axes}
         self._b_natural = b
         self._a = self._form(a)
         self._b = self._form(b)
@@ -126,9 +116,10 @@ class Site:
 
     def squares(self) -> Tensor:
         """Return the sum of squares of each unit's entries in a and in b, float64 [2, n]."""
-        rest = tuple(range(1, self._a.ndim) if self.units_first else range(self._a.ndim - 1))
-        both = [torch.linalg.vector_norm(form, dim=rest).double() for form in (self._a, self._b)]
-        return torch.stack(both).square()
+        n = self.own.occurrence.size
+        shape, rest = ((n, -1), 1) if self.units_first else ((-1, n), 0)
+        forms = (self._a.reshape(shape), self._b.reshape(shape))
+        return torch.stack([torch.linalg.vector_norm(f, dim=rest).double() for f in forms]).square()
 
     def _indices(self, perms: Perms) -> dict[int, Tensor]:
         """Return for each axis with other occurrences which places of b it shows."""
@@ -140,7 +131,7 @@ class Site:
     def _form(self, tensor: Tensor) -> Tensor:
         """View a parameter as [units, outer, inner, others…] or […, units], contiguous."""
         o = self.own.occurrence
-        stretch = tensor.narrow(o.axis, o.start, o.outer * o.size * o.inner)
+        stretch = tensor.narrow(o.axis, o.start, o.stop - o.start)
         parts = stretch.unflatten(o.axis, (o.outer, o.size, o.inner))
         return parts.movedim(o.axis + 1, 0 if self.units_first else -1).contiguous()
 

@@ -70,12 +70,12 @@ def match_weights(
         problem = Problem(symmetry, a, b, exclude=program.statistics_names, device=device)
         starts = _all_starts(problem, seed, restarts, max_sweeps, progress, should_stop)
         finals = [problem.objective(start.perms) for start in starts]
-        identity = problem.objective(problem.identity())
+        identity = starts[0].trace[0]
     # Rounding may rank two starts that ended at the same permutation: the first one wins.
     best = max(range(len(starts)), key=lambda k: (finals[k], -k))
     stopped = starts[-1].stop_reason
     return MatchResult(
-        permutation=Permutation({k: p.cpu().clone() for k, p in starts[best].perms.items()}),
+        permutation=Permutation(starts[best].perms),
         objective=finals[best],
         objective_identity=identity,
         trace=starts[best].trace,

@@ -1,0 +1,64 @@
+"""The assignment problem: optimal, finite, and no move without gain."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import MatchingError
+from engine.matching import lap
+
+
+def test_solve_is_optimal_by_brute_force():
+    for seed in range(5):
+        cost = torch.randn(5, 5, generator=torch.Generator().manual_seed(seed))
+        best = max(lap.assigned(cost, torch.tensor(p)) for p in permutations(range(5)))
+        assert lap.assigned(cost, lap.solve(cost, "g")) == pytest.approx(best, rel=1e-6)
+
+
+def test_solve_takes_another_solver():
+    reverse = lap.solve(torch.eye(3), "g", lambda cost: np.arange(len(cost))[::-1].copy())
+    assert reverse.tolist() == [2, 1, 0]
+
+
+def test_a_cost_that_is_not_finite_names_the_group():
+    with pytest.raises(MatchingError, match=r"the matching cost of layer1\.conv is not finite"):
+        lap.solve(torch.full((2, 2), float("inf")), "layer1.conv")
+
+
+def test_improve_keeps_cycles_without_gain():
+    cost = torch.zeros(5, 5)
+    cost[0, 1] = cost[1, 0] = 1.0  # units 0 and 1 should swap; 2, 3, 4 are ties
+    proposed = torch.tensor([1, 0, 3, 4, 2])
+    better = lap.improve(cost, torch.arange(5), proposed, torch.zeros(5))
+    assert better.tolist() == [1, 0, 2, 3, 4]
+
+
+def test_improve_counts_the_gain_from_the_current_permutation():
+    cost = torch.zeros(4, 4)
+    cost[0, 3], cost[1, 2] = 2.0, 1.0
+    current, proposed = torch.tensor([2, 3, 0, 1]), torch.tensor([3, 2, 1, 0])
+    better = lap.improve(cost, current, proposed, torch.zeros(4))
+    assert better.tolist() == [3, 2, 0, 1]
+
+
+def test_improve_does_not_believe_gains_within_the_tolerance():
+    cost = torch.tensor([[0.0, 1e-9], [1e-9, 0.0]])
+    current, proposed = torch.arange(2), torch.tensor([1, 0])
+    assert lap.improve(cost, current, proposed, torch.full((2,), 1e-8)) is current
+    assert lap.improve(cost, current, proposed, torch.zeros(2)).tolist() == [1, 0]
+
+
+def test_improve_of_the_same_permutation_is_that_object():
+    current = torch.arange(3)
+    assert lap.improve(torch.eye(3), current, torch.arange(3), torch.zeros(3)) is current
+
+
+def test_cycle_labels():
+    successor = np.array([1, 2, 0, 3, 5, 4])
+    assert lap.cycle_labels(successor).tolist() == [0, 0, 0, 3, 4, 4]
+    long = np.roll(np.arange(1000), 1)
+    assert not lap.cycle_labels(long).any()

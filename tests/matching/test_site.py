@@ -1,0 +1,89 @@
+"""Sites: index vectors of axes, costs and their changes against the matrix oracle."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from engine.matching.problem import Problem
+from engine.matching.site import Carried, axis_index, is_identity
+from engine.symmetry import Occurrence
+from tests.matching import hand
+
+SYMMETRIES = {
+    "mlp": hand.mlp_symmetry(3, 5, 4, 2),
+    "twice": hand.twice_symmetry(5),
+    "mixed": hand.mixed_symmetry(),
+}
+
+
+def make(name: str, seed: int = 0) -> tuple[Problem, dict, dict]:
+    symmetry = SYMMETRIES[name]
+    a, b = hand.draw(symmetry, seed), hand.draw(symmetry, seed + 1)
+    return Problem(symmetry, a, b), a, b
+
+
+def test_axis_index_views_a_stretch_as_outer_size_inner():
+    carried = (Carried("g", Occurrence("w", 0, 1, 2, 2, 2)),)
+    index = axis_index(10, carried, {"g": torch.tensor([1, 0])})
+    assert index.tolist() == [0, 3, 4, 1, 2, 7, 8, 5, 6, 9]
+
+
+def test_axis_index_of_one_whole_axis_is_the_permutation_itself():
+    p = torch.tensor([2, 0, 1])
+    assert axis_index(3, (Carried("g", Occurrence("w", 0, 0, 1, 3, 1)),), {"g": p}) is p
+
+
+def test_is_identity():
+    assert is_identity(torch.arange(4))
+    assert not is_identity(torch.tensor([1, 0]))
+
+
+def test_overlap_is_of_one_axis_and_shared_places():
+    one = Carried("g", Occurrence("w", 0, 0, 1, 3, 1))
+    assert one.overlaps(Carried("h", Occurrence("w", 0, 2, 1, 3, 1)))
+    assert not one.overlaps(Carried("h", Occurrence("w", 0, 3, 1, 3, 1)))
+    assert not one.overlaps(Carried("h", Occurrence("w", 1, 0, 1, 3, 1)))
+
+
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_costs_are_the_derivatives_of_the_objective(name):
+    problem, a, b = make(name)
+    for seed in range(3):
+        perms = problem.random(torch.Generator().manual_seed(seed))
+        objective, costs = hand.oracle(SYMMETRIES[name], a, b, perms)
+        assert problem.objective(perms) == pytest.approx(objective, rel=1e-12, abs=1e-12)
+        for group in problem.sizes:
+            torch.testing.assert_close(problem.cost(group, perms), costs[group])
+
+
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_a_kept_cost_follows_any_change_of_the_permutations(name):
+    problem, *_ = make(name)
+    generator = torch.Generator().manual_seed(3)
+    then = problem.identity()
+    costs = {group: problem.cost(group, then) for group in problem.sizes}
+    for step in range(8):
+        now = problem.random(generator)
+        if step % 2:  # only one group changes
+            only = next(iter(problem.sizes))
+            now = {**then, only: now[only]}
+        for group, cost in costs.items():
+            problem.change(cost, group, then, now)
+            torch.testing.assert_close(cost, problem.cost(group, now))
+        then = now
+
+
+def test_neighbours_share_a_parameter_and_a_group_on_two_axes_neighbours_itself():
+    mlp, *_ = make("mlp")
+    assert mlp.neighbours == {"first": {"second"}, "second": {"first"}}
+    twice, *_ = make("twice")
+    assert twice.neighbours == {"stream": {"stream"}}
+
+
+def test_norms_bound_every_entry_of_the_cost():
+    problem, *_ = make("mixed")
+    perms = problem.random(torch.Generator().manual_seed(5))
+    for group in problem.sizes:
+        a, b = problem.norms(group)
+        assert (problem.cost(group, perms).abs() <= a[:, None] * b[None, :] * (1 + 1e-12)).all()
