@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from engine.errors import RunError
@@ -53,15 +53,14 @@ class RunIndex:
         Raises:
             RunError: the file is damaged or cannot be used.
         """
-        connection = sqlite3.connect(self.path, timeout=20, isolation_level=None)
         try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA synchronous=NORMAL")
-            yield connection
+            connection = sqlite3.connect(self.path, timeout=20, isolation_level=None)
+            with closing(connection):
+                connection.row_factory = sqlite3.Row
+                connection.execute("PRAGMA synchronous=NORMAL")
+                yield connection
         except sqlite3.Error as error:
             raise RunError(f"The index of runs {self.path} cannot be used: {error}.") from error
-        finally:
-            connection.close()
 
     def add(self, run_id: str, *, kind: str, lane: str, title: str, spec: str) -> bool:
         """Queue a run that is not known yet; return False when it is."""

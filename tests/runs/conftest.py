@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.runs import LocalExecutor, RunStatus, Store
+from engine.runs import LocalExecutor, RunStatus, Spec, Store
+from engine.runs.worker import Worker
 
 JOBS = "tests.runs.slow_jobs"
 
@@ -44,3 +45,16 @@ def finished(executor: LocalExecutor, run_id: str) -> RunStatus:
 
     wait_for(ended)
     return executor.store.status(run_id)
+
+
+def answer(store: Store) -> None:
+    """Answer everything that waits in the lane "compute", in this process."""
+    assert Worker(store, "compute", JOBS).serve(once=True) == 0
+
+
+def done(store: Store, spec: Spec) -> str:
+    """Ask `spec`, answer it, and return its run's id."""
+    run_id = store.submit(spec)
+    answer(store)
+    assert store.status(run_id).state == "done"
+    return run_id
