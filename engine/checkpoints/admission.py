@@ -65,6 +65,13 @@ def shown(name: object) -> str:
     return text if len(text) <= 80 else f"{text[:60]}…{text[-16:]}"
 
 
+def reason(error: BaseException) -> str:
+    """Return the first line of a library's message, short and printable: it may quote the file."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    line = "".join(character if character.isprintable() else "�" for character in line)
+    return line if len(line) <= 160 else f"{line[:157]}…"
+
+
 def dtype_refused(name: str, dtype: object) -> CheckpointError:
     """Return the error for a tensor whose dtype is not allowed."""
     return CheckpointError(

@@ -56,7 +56,7 @@ def check_finite(checkpoint: Checkpoint) -> None:
         nan = int(torch.isnan(tensor).sum())
         infinite = int(torch.isinf(tensor).sum())
         lines.append(
-            f"{shown(name)} has {nan:,} NaN and {infinite:,} infinite of {tensor.numel():,}"
+            f"{shown(name)} has {nan:,} NaN and {infinite:,} infinite of {tensor.numel():,} values"
         )
     if lines:
         raise NonFiniteError(

@@ -29,6 +29,7 @@ from huggingface_hub.errors import (
 )
 from tqdm.auto import tqdm
 
+from engine.checkpoints.admission import reason
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.limits import Limits
 from engine.checkpoints.read import read_checkpoint
@@ -235,24 +236,20 @@ def _explained(wanted: Reference) -> Iterator[None]:
     except OfflineModeIsEnabled as error:
         raise HubError(f"{wanted}: HF_HUB_OFFLINE is set, so the Hub is not asked") from error
     except LocalEntryNotFoundError as error:
-        raise HubError(f"{wanted}: the Hub cannot be reached ({_first_line(error)})") from error
+        raise HubError(f"{wanted}: the Hub cannot be reached ({reason(error)})") from error
     except EntryNotFoundError as error:
         raise HubError(f"{wanted}: the repository has no such file at this revision") from error
     except HFValidationError as error:
-        raise HubError(f"{wanted}: no valid name on the Hub ({_first_line(error)})") from error
+        raise HubError(f"{wanted}: no valid name on the Hub ({reason(error)})") from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         raise HubError(
             f"{wanted}: the Hub answered with error {status}; try again later"
         ) from error
     except HTTPError as error:
-        raise HubError(f"{wanted}: the Hub cannot be reached ({_first_line(error)})") from error
+        raise HubError(f"{wanted}: the Hub cannot be reached ({reason(error)})") from error
     except OSError as error:
-        raise HubError(f"{wanted}: the download failed ({_first_line(error)})") from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise HubError(f"{wanted}: the download failed ({reason(error)})") from error
 
 
 def _listed(files: Iterable[str], most: int = 12) -> str:

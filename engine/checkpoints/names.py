@@ -36,9 +36,13 @@ def unwrap(content: Any, limits: Limits) -> tuple[dict[str, Tensor], tuple[str, 
 
     Raises:
         CheckpointError: There are no weights, or they cannot be told apart.
+        LimitError: Together they take more than the caps allow.
     """
     state, found, lightning = find_state(content)
     notes = list(found)
+    # One tensor of a file may stand under many names, each of which is to get its own memory.
+    limits.check_count(len(state))
+    limits.check_total(sum(tensor.numel() * tensor.itemsize for tensor in state.values()))
     tensors = {
         check_name(name, limits): check_tensor(str(name), tensor, limits)
         for name, tensor in state.items()

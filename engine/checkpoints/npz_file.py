@@ -7,6 +7,7 @@ bfloat16, which numpy can only store as anonymous bytes.
 
 from __future__ import annotations
 
+import io
 import math
 import zlib
 from typing import IO, BinaryIO
@@ -16,7 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.checkpoints.admission import NUMPY_KINDS, check_name, check_shape, dtype_refused, shown
+from engine.checkpoints.admission import (
+    NUMPY_KINDS,
+    check_name,
+    check_shape,
+    dtype_refused,
+    reason,
+    shown,
+)
 from engine.checkpoints.limits import Limits
 from engine.checkpoints.zip_archive import STORED_OR_DEFLATED, open_archive
 from engine.errors import CheckpointError
@@ -48,7 +56,7 @@ def read_npz(file: BinaryIO, size: int, limits: Limits) -> dict[str, Tensor]:
             tensors[name] = _read_array(archive, member, name, limits)
         except (BadZipFile, ValueError, EOFError, OSError, zlib.error, SyntaxError) as error:
             raise CheckpointError(
-                f"array {shown(name)} is damaged or malformed ({error})"
+                f"array {shown(name)} is damaged or malformed ({reason(error)})"
             ) from error
     return tensors
 
@@ -56,14 +64,7 @@ def read_npz(file: BinaryIO, size: int, limits: Limits) -> dict[str, Tensor]:
 def _read_array(archive: ZipFile, member: ZipInfo, name: str, limits: Limits) -> Tensor:
     """Return one array, allocated only after its header was found to fit its member."""
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            header = np.lib.format.read_array_header_1_0(stream, _ARRAY_HEADER_BYTES)
-        elif version == (2, 0):
-            header = np.lib.format.read_array_header_2_0(stream, _ARRAY_HEADER_BYTES)
-        else:
-            raise CheckpointError(f"array {shown(name)} has the npy version {version}, not 1 or 2")
-        shape, fortran, dtype = header
+        shape, fortran, dtype = _read_array_header(stream, name)
         sizes = check_shape(name, shape, limits)
         if dtype.hasobject:
             raise CheckpointError(
@@ -83,6 +84,21 @@ def _read_array(archive: ZipFile, member: ZipInfo, name: str, limits: Limits) ->
     array = flat.reshape(sizes, order="F" if fortran else "C")
     native = array.dtype.newbyteorder("=")
     return torch.from_numpy(np.array(array, dtype=native, order="C"))
+
+
+def _read_array_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return shape, Fortran order and dtype; the header's length is capped before it is read."""
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise CheckpointError(f"array {shown(name)} has the npy version {version}, not 1 or 2")
+    announced = stream.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(announced, "little")
+    if length > _ARRAY_HEADER_BYTES:
+        raise CheckpointError(f"array {shown(name)} announces a header of {length:,} bytes")
+    header = io.BytesIO(announced + stream.read(length))
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(header, _ARRAY_HEADER_BYTES)
+    return np.lib.format.read_array_header_2_0(header, _ARRAY_HEADER_BYTES)
 
 
 def _read_exactly(stream: IO[bytes], size: int) -> bytes:

@@ -11,6 +11,7 @@ from itertools import islice
 from pickletools import genops
 from typing import Any, BinaryIO
 
+from engine.checkpoints.admission import reason
 from engine.checkpoints.limits import Limits
 from engine.errors import CheckpointError, LimitError
 
@@ -61,7 +62,7 @@ def read_opcodes(stream: BinaryIO, limits: Limits) -> list[tuple[str, Any]]:
     try:
         found = [(op.name, argument) for op, argument, _ in islice(genops(stream), most)]
     except (ValueError, IndexError, OverflowError) as error:
-        raise CheckpointError(f"its pickle is cut off or damaged ({error})") from error
+        raise CheckpointError(f"its pickle is cut off or damaged ({reason(error)})") from error
     if len(found) == most:
         raise LimitError(f"its pickle has more than {most:,} opcodes")
     return found

@@ -14,7 +14,7 @@ _MANY = 6
 
 #: What no checkpoint needs; files that name it are not worth converting.
 _HOSTILE = re.compile(
-    r"(os|posix|nt|sys|subprocess|shutil|socket|runpy|importlib|pty|ctypes|webbrowser|code|codeop"
+    r"(os|posix|nt|sys|io|_io|subprocess|shutil|socket|runpy|importlib|pty|ctypes|webbrowser|code|codeop"
     r"|commands|operator|pip|bdb|pdb|timeit|asyncio|multiprocessing)\..*"
     r"|(builtins|__builtin__)\.(eval|exec|execfile|compile|open|file|getattr|setattr|delattr"
     r"|__import__|input|globals|vars|apply|breakpoint)"

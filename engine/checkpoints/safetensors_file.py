@@ -25,6 +25,7 @@ from engine.checkpoints.admission import (
     check_name,
     check_shape,
     dtype_refused,
+    reason,
     shown,
 )
 from engine.checkpoints.limits import Limits
@@ -58,7 +59,7 @@ def read_safetensors(
             # Clones: a view into a mapped file would change or fault when the file does.
             return {name: opened.get_tensor(name).clone() for name in header}
     except (SafetensorError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"the safetensors library refuses it: {error}") from error
+        raise CheckpointError(f"the safetensors library refuses it: {reason(error)}") from error
 
 
 def _read_header(file: BinaryIO, size: int, limits: Limits) -> tuple[dict[str, object], int]:
@@ -74,7 +75,7 @@ def _read_header(file: BinaryIO, size: int, limits: Limits) -> tuple[dict[str, o
     try:
         header = json.loads(file.read(length), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"its header is no valid JSON ({error})") from error
+        raise CheckpointError(f"its header is no valid JSON ({reason(error)})") from error
     if not isinstance(header, dict):
         raise CheckpointError("its header is no JSON object")
     metadata = header.pop("__metadata__", {})

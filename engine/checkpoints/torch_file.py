@@ -25,6 +25,7 @@ from engine.checkpoints.admission import (
     check_shape,
     dtype_refused,
     expanded,
+    reason,
     shown,
 )
 from engine.checkpoints.limits import Limits
@@ -57,14 +58,14 @@ def read_torch_zip(file: BinaryIO, size: int, limits: Limits) -> Any:
     root = roots.pop() if len(roots) == 1 else ""
     inner = {name.removeprefix(f"{root}/").casefold(): member for name, member in members.items()}
     refuse_script(inner)
-    if "data.pkl" not in inner or not root:
+    if f"{root}/data.pkl" not in members:
         raise CheckpointError("it is a zip, but holds neither tensors nor arrays that are known")
     limits.check_header(inner["data.pkl"].file_size, "pickle")
     try:
         description = archive.read(inner["data.pkl"])
         order = archive.read(inner["byteorder"]) if "byteorder" in inner else b"little"
     except (BadZipFile, OSError, EOFError) as error:
-        raise CheckpointError(f"its zip is damaged ({error})") from error
+        raise CheckpointError(f"its zip is damaged ({reason(error)})") from error
     if order not in (b"little", b"big"):
         raise CheckpointError(f"its byte order is {shown(order)}, not little or big")
     stream = io.BytesIO(description)
@@ -148,8 +149,7 @@ def _load(file: BinaryIO, plan: Plan, limits: Limits) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"torch refuses it: {first}") from error
+        raise CheckpointError(f"torch refuses it: {reason(error)}") from error
 
 
 def _checked_size(tensor: PlannedTensor, limits: Limits) -> int:

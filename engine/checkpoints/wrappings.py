@@ -93,6 +93,8 @@ def _weights_key(content: Mapping[Any, Any]) -> Any:
             f"it holds several sets of tensors ({_listed(weights)}); save the one to be read as a "
             "file of its own"
         )
+    if not content:
+        raise CheckpointError("it holds no tensors at all")
     raise CheckpointError(f"it holds no weights, only: {_listed(content)}")
 
 

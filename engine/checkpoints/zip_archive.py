@@ -13,7 +13,7 @@ from collections.abc import Collection
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from engine.checkpoints.admission import shown
+from engine.checkpoints.admission import reason, shown
 from engine.checkpoints.limits import Limits
 from engine.errors import CheckpointError, LimitError
 
@@ -45,7 +45,7 @@ def open_archive(
     try:
         archive = ZipFile(file)
     except (BadZipFile, ValueError, NotImplementedError, struct.error) as error:
-        raise CheckpointError(f"its zip directory is damaged ({error})") from error
+        raise CheckpointError(f"its zip directory is damaged ({reason(error)})") from error
     members: dict[str, ZipInfo] = {}
     seen: set[str] = set()
     for member in archive.infolist():
