@@ -6,7 +6,10 @@ decide: every layer's outputs must be the next one's inputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.errors import UnknownArchitectureError
@@ -25,6 +28,7 @@ LAST_WORDS = frozenset(
     {"out", "output", "outputs", "last", "final", "head", "classifier", "logits", "decoder"}
 )
 SEARCH_STEPS = 20_000
+SEARCHED_LAYERS = 1_000  # more layers than that must be named in order
 
 
 def order_by_chain(parts: Sequence[Part]) -> tuple[tuple[Part, ...], str]:
@@ -43,7 +47,7 @@ def order_by_chain(parts: Sequence[Part]) -> tuple[tuple[Part, ...], str]:
     shown = some_of([part.label for part in named], 6)
     if first_break(named) is None:
         return tuple(named), f"The order is that of the names: {shown}."
-    found = _search(named)
+    found = _search(named) if len(named) <= SEARCHED_LAYERS else None
     if found is None:
         raise UnknownArchitectureError(first_break(named) or "")
     shown = some_of([part.label for part in found], 6)
@@ -72,21 +76,25 @@ def _role(part: Part) -> int:
 
 def _search(parts: Sequence[Part]) -> tuple[Part, ...] | None:
     """Depth-first search for a chain through all parts; the earlier name is tried first."""
+    takers: dict[int, list[int]] = defaultdict(list)
+    for i, part in enumerate(parts):
+        takers[part.inputs].append(i)
     chain: list[int] = []
-    untried: list[list[int]] = [list(range(len(parts)))]
+    used: set[int] = set()
+    untried: list[Iterator[int]] = [iter(range(len(parts)))]
     for _ in range(SEARCH_STEPS):
-        if not untried[-1]:
+        step = next((i for i in untried[-1] if i not in used), None)
+        if step is None:
             untried.pop()
             if not chain:
                 return None
-            chain.pop()
+            used.discard(chain.pop())
             continue
-        chain.append(untried[-1].pop(0))
+        chain.append(step)
+        used.add(step)
         if len(chain) == len(parts):
             return tuple(parts[i] for i in chain)
-        outputs = parts[chain[-1]].outputs
-        rest = [i for i in range(len(parts)) if i not in chain and parts[i].inputs == outputs]
-        untried.append(rest)
+        untried.append(iter(takers[parts[step].outputs]))
     return None
 
 
@@ -104,14 +112,10 @@ def attach_norms(hosts: Sequence[Part], norms: Sequence[Part]) -> dict[str, Part
         UnknownArchitectureError: A norm fits no layer; names it.
     """
     attached: dict[str, Part] = {}
+    places = _Places.of(hosts)
     for norm in norms:
-        free = [h for h in hosts if h.path not in attached and h.outputs == norm.outputs]
-        for host in (
-            _just_before(hosts, norm),
-            _same_parent(hosts, norm),
-            _same_number(free, norm),
-        ):
-            if host is not None and host in free:
+        for host in places.candidates(norm):
+            if host.path not in attached and host.outputs == norm.outputs:
                 attached[host.path] = norm
                 break
         else:
@@ -119,29 +123,41 @@ def attach_norms(hosts: Sequence[Part], norms: Sequence[Part]) -> dict[str, Part
     return attached
 
 
-def _just_before(hosts: Sequence[Part], norm: Part) -> Part | None:
-    """The last host before the norm in the same numbered container."""
-    place = container_and_index(norm.path)
-    places = {host.path: container_and_index(host.path) for host in hosts}
-    before = [
-        (other[1], host)
-        for host in hosts
-        if place and (other := places[host.path]) and other[0] == place[0] and other[1] < place[1]
-    ]
-    return max(before, key=lambda pair: pair[0])[1] if before else None
+@dataclass(frozen=True)
+class _Places:
+    """Layers by the container they are numbered in, by parent, and by the numbers in the name."""
+
+    numbered: Mapping[str, list[tuple[int, Part]]]
+    parents: Mapping[str, list[Part]]
+    numbers: Mapping[tuple[int, ...], list[Part]]
+
+    @classmethod
+    def of(cls, hosts: Sequence[Part]) -> _Places:
+        places = cls(defaultdict(list), defaultdict(list), defaultdict(list))
+        for host in hosts:
+            if place := container_and_index(host.path):
+                places.numbered[place[0]].append((place[1], host))
+            places.parents[host.path.rpartition(".")[0]].append(host)
+            places.numbers[numbers_in(host.path)].append(host)
+        for inside in places.numbered.values():
+            inside.sort(key=_index)
+        return places
+
+    def candidates(self, norm: Part) -> Iterator[Part]:
+        """Yield the layers that a norm may follow, the likeliest first."""
+        place, parent = container_and_index(norm.path), norm.path.rpartition(".")[0]
+        if place is not None:
+            inside = self.numbered.get(place[0], [])
+            before = bisect_left(inside, place[1], key=_index)
+            yield from (host for _, host in inside[max(before - 1, 0) : before])
+        elif parent and len(self.parents.get(parent, ())) == 1:
+            yield self.parents[parent][0]
+        if numbers := numbers_in(norm.path):
+            yield from self.numbers.get(numbers, ())
 
 
-def _same_parent(hosts: Sequence[Part], norm: Part) -> Part | None:
-    """The only host inside the same block, as in features.3.conv and features.3.norm."""
-    parent = norm.path.rpartition(".")[0]
-    inside = [host for host in hosts if parent and host.path.rpartition(".")[0] == parent]
-    return inside[0] if len(inside) == 1 and container_and_index(norm.path) is None else None
-
-
-def _same_number(hosts: Sequence[Part], norm: Part) -> Part | None:
-    """The first host with the same numbers in its name, as in fc2 and bn2."""
-    numbers = numbers_in(norm.path)
-    return next((host for host in hosts if numbers and numbers_in(host.path) == numbers), None)
+def _index(numbered: tuple[int, Part]) -> int:
+    return numbered[0]
 
 
 def _attach_in_order(hosts: Sequence[Part], norms: Sequence[Part], lost: Part) -> dict[str, Part]:

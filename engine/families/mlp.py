@@ -26,6 +26,7 @@ from engine.families.pieces import (
 )
 
 Overrides = Mapping[str, Any]
+SHOWN_WIDTHS = 16
 
 
 def likeness(layout: Layout) -> float:
@@ -41,11 +42,7 @@ def recognise(layout: Layout, overrides: Overrides) -> Recognition:
     Raises:
         UnknownArchitectureError: It is none; says why.
     """
-    if convs := layout.of("conv"):
-        raise UnknownArchitectureError(f"{convs[0].label} is a convolution, an MLP has none.")
-    if not layout.of("linear"):
-        raise UnknownArchitectureError("There is no linear layer.")
-    linears, order = order_by_chain(layout.of("linear"))
+    linears, order = linear_chain(layout)
     first, last = linears[0], linears[-1]
     kind = norm_kind(layout.norms)
     front, norms = split_input_norm(linears, layout.norms)
@@ -62,12 +59,9 @@ def recognise(layout: Layout, overrides: Overrides) -> Recognition:
         "input_norm": None if front is None else norm_entry(front, overrides, image=False),
         "layers": entries,
     }
-    widths = "-".join(str(width) for width in (first.inputs, *(p.outputs for p in linears)))
-    norm_said = [
-        f"{norm_title(kind)} behind {some_of([p.label for p in linears if p.path in attached], 6)}."
-    ]
+    widths = widths_of(linears)
     assumptions = [activation_assumption(activation, overrides)] if len(linears) > 1 else []
-    used = [e["norm"] for e in entries if e["norm"]] or ([config["input_norm"]] if front else [])
+    used = [entry["norm"] for entry in (*entries, {"norm": config["input_norm"]}) if entry["norm"]]
     return Recognition(
         family="mlp",
         title=f"MLP {widths}" + (f", {norm_title(kind)}" if layout.norms else ""),
@@ -76,8 +70,7 @@ def recognise(layout: Layout, overrides: Overrides) -> Recognition:
             f"{widths.replace('-', ' → ')}.",
             order,
             bias_sentence(linears),
-            *(norm_said if attached else ()),
-            *((f"{front.label} normalises the {front.outputs} inputs.",) if front else ()),
+            *norm_evidence(linears, attached, front, kind),
             f"All {len(layout.shapes)} tensors are accounted for.",
         ),
         assumptions=(*assumptions, *position_said, *norm_assumptions(used, image=False)),
@@ -87,6 +80,35 @@ def recognise(layout: Layout, overrides: Overrides) -> Recognition:
         parameters=trainable_scalars(layout),
         names=names,
     )
+
+
+def linear_chain(layout: Layout) -> tuple[tuple[Part, ...], str]:
+    """Return the linear layers in order, and the sentence on the order."""
+    if convs := layout.of("conv"):
+        raise UnknownArchitectureError(f"{convs[0].label} is a convolution, an MLP has none.")
+    if not layout.of("linear"):
+        raise UnknownArchitectureError("There is no linear layer.")
+    return order_by_chain(layout.of("linear"))
+
+
+def widths_of(linears: Sequence[Part]) -> str:
+    """Return "784-512-10"; the middle of a very deep network is left out."""
+    widths = [str(width) for width in (linears[0].inputs, *(part.outputs for part in linears))]
+    if len(widths) > SHOWN_WIDTHS:
+        half = SHOWN_WIDTHS // 2
+        widths = [*widths[:half], "…", *widths[-half:]]
+    return "-".join(widths)
+
+
+def norm_evidence(
+    linears: Sequence[Part], attached: Mapping[str, Part], front: Part | None, kind: str
+) -> list[str]:
+    """Say where the norms are."""
+    hosts = [part.label for part in linears if part.path in attached]
+    said = [f"{norm_title(kind)} behind {some_of(hosts, 6)}."] if hosts else []
+    if front is not None:
+        said.append(f"{front.label} normalises the {front.outputs} inputs.")
+    return said
 
 
 def count(parts: Sequence[Part], what: str) -> str:

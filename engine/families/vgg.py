@@ -59,7 +59,6 @@ def recognise(layout: Layout, overrides: Overrides) -> Recognition:
     head_entries, head_names = linear_entries(head, attached, overrides, "head")
     activation = activation_entry(overrides)
     widths = (head[0].inputs, *(part.outputs for part in head))
-    norms = [entry["norm"] for entry in entries if entry["norm"]]
     return Recognition(
         family="vgg",
         title=title_of(convs, head, kind),
@@ -74,7 +73,7 @@ def recognise(layout: Layout, overrides: Overrides) -> Recognition:
         assumptions=(
             activation_assumption(activation, overrides),
             *sizes.assumptions,
-            *norm_assumptions(norms, image=True),
+            *norm_assumptions([e["norm"] for e in entries if e["norm"]], image=True),
         ),
         config={
             "family": "vgg",

@@ -27,6 +27,16 @@ def test_sequential_at_any_width_and_depth(widths):
     assert_same_function(module, found)
 
 
+def test_the_title_of_a_very_deep_network_is_short():
+    state = {f"{i}.weight": torch.zeros(4, 4) for i in range(2000)}
+    found = recognise(state)
+    assert found.title == "MLP 4-4-4-4-4-4-4-4-…-4-4-4-4-4-4-4-4"
+    assert found.evidence[0].startswith("2000 linear layers and no convolution")
+    state["1999.weight"] = torch.zeros(4, 5)
+    with pytest.raises(UnknownArchitectureError, match=r"1999\.weight \[4, 5\] takes 5 inputs"):
+        recognise(state)
+
+
 @pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.LayerNorm])
 @pytest.mark.parametrize("norm_last", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
