@@ -73,16 +73,20 @@ def slice_(call: Call) -> Value:
     x = call.axes("self")
     index = dimension(call.integer("dim", 0), len(x))
     size = x[index].size
-    start, stop = (
-        min(max(value + size if value < 0 else value, 0), size)
-        for value in (call.integer("start", 0), call.integer("end", size))
-    )
+    start, stop = _bounds(call, size)
     if (start, stop, call.integer("step", 1)) == (0, size, 1):
         return x
     if call.integer("step", 1) == 1:
         return replaced(x, index, call.algebra.segment(x[index], start, stop))
     call.fix((x[index],), CHOICE)
     return replaced(x, index, *call.fixed((call.shape[index],), CHOICE))
+
+
+def _bounds(call: Call, size: int) -> tuple[int, int]:
+    """Return start and end of a slice, counted from the front and within the axis."""
+    given = (call.integer("start", 0), call.integer("end", size))
+    start, stop = (min(max(v + size if v < 0 else v, 0), size) for v in given)
+    return start, stop
 
 
 @rule("narrow", "narrow_copy")
@@ -103,6 +107,25 @@ def select(call: Call) -> Value:
     place = dimension(call.integer("index"), x[index].size)
     call.algebra.segment(x[index], place, place + 1)
     return replaced(x, index)
+
+
+@rule("slice_scatter", "select_scatter")
+def scatter(call: Call) -> Value:
+    """A stretch or unit of one dimension overwritten: it permutes with what it is given."""
+    x, source = call.axes("self"), call.axes("src")
+    index = dimension(call.integer("dim", 0), len(x))
+    if call.op == "select_scatter":
+        start = dimension(call.integer("index"), x[index].size)
+        stop, source = start + 1, (*source[:index], ONE, *source[index:])
+    else:
+        start, stop = _bounds(call, x[index].size)
+        if call.integer("step", 1) != 1:
+            raise NoRuleError
+    call.unify(call.algebra.segment(x[index], start, stop), source[index])
+    for position, (left, right) in enumerate(zip(x, source, strict=True)):
+        if position != index:
+            call.unify(left, right)
+    return x
 
 
 @rule("constant_pad_nd", "pad")
