@@ -36,14 +36,14 @@ def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def finished(executor: LocalExecutor, run_id: str) -> RunStatus:
+def finished(executor: LocalExecutor, run_id: str, seconds: float = 30.0) -> RunStatus:
     """Keep the workers alive until a run has ended; return its status."""
 
     def ended() -> bool:
         executor.ensure_worker()
         return executor.store.status(run_id).ended
 
-    wait_for(ended)
+    wait_for(ended, seconds)
     return executor.store.status(run_id)
 
 
