@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
-import re
 
 import pytest
 import torch
@@ -100,14 +98,3 @@ def test_refused(kind):
     data, message = REFUSED[kind]
     with pytest.raises(CheckpointError, match=message):
         plan(data)
-
-
-def test_names_are_found_in_every_protocol():
-    for protocol in range(6):
-        opcodes = read_opcodes(io.BytesIO(pickle.dumps(re.compile, protocol)), Limits())
-        assert disallowed_globals(opcodes) == ("re.compile",)
-    assert disallowed_globals([("EXT1", 7), ("STACK_GLOBAL", None)]) == (
-        "?",
-        "copyreg extension 7",
-    )
-    assert disallowed_globals([("INST", "os system")]) == ("os.system",)
