@@ -94,8 +94,9 @@ def test_diagonal_neighbours_are_not_joined():
     assert result.passes["A|B"] == 9.0
 
 
-def test_infinite_points_join_nothing_even_under_an_infinite_threshold():
-    grid = np.array([[0.0, np.inf, 0.0]])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_points_without_a_number_join_nothing_even_under_an_infinite_threshold(value):
+    grid = np.array([[0.0, value, 0.0]])
     positions = {"A": (0.0, 0.0), "B": (2.0, 0.0)}
     result = basins(grid, [0, 1, 2], [0.0], positions, threshold=math.inf)
     assert result.labels.tolist() == [[1, 0, 2]]

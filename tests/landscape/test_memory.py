@@ -71,6 +71,17 @@ def test_the_estimate_bounds_what_is_alive(model, batch):
         assert measured(program.with_batch_statistics(), params, x, targets) <= estimate
 
 
+def test_a_view_keeps_alive_what_it_views():
+    module = nn.Sequential(
+        nn.Linear(4, 64), nn.Unflatten(1, (8, 8)), nn.Linear(8, 8), nn.Flatten(), nn.Linear(64, 2)
+    )
+    x, targets = torch.randn(40, 4), torch.zeros(40, dtype=torch.int64)
+    program = capture(module, x)
+    # The second layer reads a view of the first one's output while it makes its own.
+    assert measured(program, state(module), x, targets) == 40 * 2 * 64 * 4
+    assert activation_bytes(program, 40) == 40 * 2 * 64 * 4
+
+
 def wide_convolutions():
     return nn.Sequential(
         nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 4, 3, padding=1), nn.Flatten(),
