@@ -2,10 +2,11 @@
 
 Run `python -m benchmarks.matching [--large] [--repeats N]`. Both sides match the same two
 random models in float32, in turn, N times; medians are printed. Tracing the model is timed
-apart: we keep a traced architecture, rebasin traces each time. On a busy machine `--processor-seconds --threads 1` counts the
-processor's seconds instead of the wall's. The objective of both results
-is computed by our own code: ⟨a, π(b)⟩ over every tensor that a permutation moves, without
-running statistics. Without rebasin installed (requirements-bench.txt) only ours is printed.
+apart: we keep a traced architecture, rebasin traces each time. On a busy machine
+`--processor-seconds --threads 1` counts the processor's seconds instead of the wall's. The
+objective of both results is computed by our own code: ⟨a, π(b)⟩ over every tensor that a
+permutation moves, without running statistics. Without rebasin installed
+(requirements-bench.txt) only ours is printed.
 """
 
 from __future__ import annotations
