@@ -67,7 +67,8 @@ width:document.getElementById('figure-{index}').clientWidth,
 height:document.getElementById('figure-{index}').clientHeight,
 filename:'{file_name}'}})">PNG</button></header>
 <div id="figure-{index}" {box}></div>
-<script>(function(){{const f={data};delete f.layout.width;delete f.layout.height;f.layout.autosize=true;
+<script>(function(){{const f={data};delete f.layout.width;delete f.layout.height;
+f.layout.autosize=true;
 f.layout.paper_bgcolor=getComputedStyle(document.documentElement).getPropertyValue('--paper');
 Plotly.newPlot('figure-{index}',f.data,f.layout,
 {{responsive:true,displaylogo:false,scrollZoom:false}});}})();</script></section>

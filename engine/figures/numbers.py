@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TypeGuard
 
-THIN = "\u2009"  # groups digits without reading as two numbers
+THIN = "\u202f"  # groups digits, never broken over two lines
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 

@@ -29,6 +29,8 @@ from engine.figures.style import Look, empty_figure, styled
 
 HEIGHT = 600
 NO_PLANE = "This run has no plane."
+OUTLINE = "basin outline"
+DIVERGED = "diverged"
 
 
 def plane_figure(
@@ -64,7 +66,8 @@ def plane_figure(
     _add_diverged(figure, arrays, loss, colours)
     _add_edges(figure, summary, colours)
     _add_models(figure, summary, colours, split)
-    styled(figure, colours, height=HEIGHT, legend=True)
+    _add_legend(figure, summary)
+    styled(figure, colours, height=HEIGHT)
     _set_axes(figure, arrays, summary, colours)
     return figure
 
@@ -122,8 +125,8 @@ def _add_basins(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look)
         line={"width": 2, "color": "#ffffff", "dash": "5px,3px", "smoothing": 1.0},
         showscale=False,
         hoverinfo="skip",
-        name=f"basin outline: loss {plain(threshold)}",
-        showlegend=True,
+        name=OUTLINE,
+        showlegend=False,
     )
 
 
@@ -142,7 +145,7 @@ def _add_diverged(figure: go.Figure, arrays: Arrays, loss: np.ndarray, colours: 
         layer="below",
         line={"width": 1, "color": colours.hatch},
         fillcolor=colours.diverged,
-        name="diverged",
+        name=DIVERGED,
         showlegend=False,
     )
     figure.add_scatter(
@@ -150,8 +153,8 @@ def _add_diverged(figure: go.Figure, arrays: Arrays, loss: np.ndarray, colours: 
         y=[at[1] for at in centres],
         mode="markers",
         marker={"symbol": "x-thin", "size": 6, "line": {"width": 1.2, "color": colours.hatch}},
-        name="diverged",
-        showlegend=True,
+        name=DIVERGED,
+        showlegend=False,
         hovertemplate="diverged: the loss is not a number<extra></extra>",
     )
 
@@ -224,6 +227,35 @@ def _add_models(figure: go.Figure, summary: Summary, colours: Palette, split: st
         )
 
 
+def _add_legend(figure: go.Figure, summary: Summary) -> None:
+    """Explain the dashed outline and the crosses, where there are any.
+
+    An annotation, since a legend cannot be tied to a plot area of fixed aspect.
+    """
+    names = {trace.name for trace in figure.data}
+    threshold = (summary.get("basins") or {}).get("threshold")
+    lines = []
+    if OUTLINE in names:
+        lines.append(f"╌╌ {OUTLINE}: loss {plain(threshold)}")
+    if DIVERGED in names:
+        lines.append(f"✕ {DIVERGED}: not a number")
+    if lines:
+        figure.add_annotation(
+            text="<br>".join(lines),
+            x=0.012,
+            y=0.012,
+            xref="x domain",
+            yref="y domain",
+            xanchor="left",
+            yanchor="bottom",
+            align="left",
+            showarrow=False,
+            bgcolor="rgba(20,16,40,.62)",  # dark in both themes: the outline is white
+            borderpad=4,
+            font={"size": 12, "color": "#ffffff"},
+        )
+
+
 def _set_axes(figure: go.Figure, arrays: Arrays, summary: Summary, colours: Palette) -> None:
     """Set equal aspect, limits, titles and the legend's place."""
     u, v = arrays["plane_u"], arrays["plane_v"]
@@ -239,13 +271,4 @@ def _set_axes(figure: go.Figure, arrays: Arrays, summary: Summary, colours: Pale
     figure.update_yaxes(title_text="towards π(B)")
     figure.update_layout(
         plot_bgcolor=colours.plot,
-        legend={
-            "orientation": "h",
-            "x": 0.01,
-            "y": 0.01,
-            "xanchor": "left",
-            "yanchor": "bottom",
-            "bgcolor": "rgba(20,16,40,.62)",  # dark in both themes: the outline is white
-            "font": {"size": 12, "color": "#ffffff"},
-        },
     )

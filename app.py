@@ -1,0 +1,20 @@
+"""Basinscope in the browser: `streamlit run app.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import engine_access as access
+from pages.ui.look import use_style
+
+st.set_page_config(page_title="Basinscope", page_icon="◉", layout="wide")
+use_style()
+st.logo("assets/logo.svg", size="large")
+access.executor()  # takes up the runs that an earlier app left unfinished
+st.navigation(
+    [
+        st.Page("pages/explore.py", title="Explore", icon=":material/explore:", default=True),
+        st.Page("pages/runs.py", title="Runs", icon=":material/view_list:"),
+        st.Page("pages/guide.py", title="Guide", icon=":material/menu_book:"),
+    ]
+).run()

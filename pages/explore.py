@@ -1,0 +1,39 @@
+"""Explore, the home page: choose two networks, run, and see what the permutation does."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import keys
+from pages.ui.progress import show_ended, show_progress
+from pages.ui.result import show_result
+from pages.ui.shown import Shown, shown_run
+from pages.ui.sidebar import sidebar
+
+WELCOME = (
+    "Choose two networks of one architecture in the sidebar and press **Run**: you will see the "
+    "loss between them, before and after one is permuted."
+)
+
+
+def main(shown: Shown) -> None:
+    """Draw the run: its result, its progress, or why there is none."""
+    if shown.problem:
+        st.error(shown.problem)
+        if st.button("Back to the built-in pair", key=keys.BACK):
+            st.query_params.clear()
+            st.rerun()
+    elif shown.run_id is None or shown.status is None:
+        st.info(WELCOME)
+    elif shown.result is not None:
+        show_result(shown.run_id, shown.result)
+    elif shown.status.ended:
+        show_ended(shown.status)
+    else:
+        show_progress(shown.run_id)
+
+
+here = shown_run()
+with st.sidebar:
+    sidebar(here)
+main(here)

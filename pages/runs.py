@@ -1,0 +1,123 @@
+"""Runs: every comparison asked so far; open one, delete one, put two side by side."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from html import escape
+
+import streamlit as st
+
+from engine.errors import BasinscopeError
+from engine.figures import headline
+from engine.figures.numbers import duration, plain
+from engine.runs import Result, RunStatus
+from pages.ui import engine_access as access
+from pages.ui import keys
+from pages.ui.cards import html_headline, metric_cards
+from pages.ui.result import draw_plane, plane_controls
+
+FIRST = 30
+STATES = {
+    "queued": "○ waiting",
+    "running": "◐ running",
+    "done": "● done",
+    "failed": "✕ failed",
+    "cancelled": "– cancelled",
+}
+
+
+def loaded(status: RunStatus) -> Result | None:
+    """Return a run's result, None where there is none or it is damaged."""
+    if status.state != "done":
+        return None
+    try:
+        return access.result(status)
+    except BasinscopeError:
+        return None
+
+
+def row(status: RunStatus) -> bool:
+    """Draw one run; return whether it is ticked for comparison."""
+    found = loaded(status)
+    with st.container(border=True):
+        tick, words, open_it, delete = st.columns([0.5, 6, 1, 1], vertical_alignment="center")
+        reason = None if found else "Only finished runs can be compared."
+        ticked = tick.checkbox(
+            f"Compare {status.title}",
+            key=keys.COMPARE + status.run_id,
+            label_visibility="collapsed",
+            disabled=found is None,
+            help=reason,
+        )
+        words.html(
+            f"<b>{escape(status.title)}</b><br>"
+            f'<span class="bs-small bs-muted">{escape(" · ".join(facts(status, found)))}</span>'
+        )
+        if open_it.button("Open", key=keys.OPEN + status.run_id, width="stretch"):
+            st.switch_page("pages/explore.py", query_params={keys.RUN: status.run_id})
+        with delete:
+            delete_button(status)
+    return ticked
+
+
+def facts(status: RunStatus, found: Result | None) -> list[str]:
+    """Return a run's state, barriers and age in words."""
+    parts = [STATES[status.state]]
+    if found is not None:
+        naive, rebased = (
+            ((found.summary.get("barriers") or {}).get(name) or {}).get("test") or {}
+            for name in ("naive", "rebasin")
+        )
+        before, after = naive.get("git_rebasin"), rebased.get("git_rebasin")
+        parts.append(f"barrier {plain(before)} → {plain(after)}")
+    elif status.state == "done":
+        parts.append("its files are damaged")
+    elif status.reason:
+        parts.append(status.reason)
+    if status.builtin:
+        return [*parts, "built in"]
+    when = datetime.fromtimestamp(status.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    if status.finished and status.started:
+        parts.append(duration(status.finished - status.started))
+    return [*parts, when]
+
+
+def delete_button(status: RunStatus) -> None:
+    """A button that asks once more; disabled with the reason where nothing can be deleted."""
+    why = "A built-in run cannot be deleted." if status.builtin else None
+    if not status.ended:
+        why = "Cancel it before you delete it."
+    with st.popover("Delete", disabled=why is not None, help=why, width="stretch"):
+        st.write("Its plane and curves are gone for good; the two networks stay.")
+        if st.button("Delete for good", key=keys.DELETE + status.run_id, type="primary"):
+            access.store().delete(status.run_id)
+            st.rerun()
+
+
+def side_by_side(pair: list[RunStatus]) -> None:
+    """Draw two finished runs beside each other, with one set of controls."""
+    found = [access.result(status) for status in pair]
+    options = plane_controls(found[0])
+    for column, status, result in zip(st.columns(2, gap="large"), pair, found, strict=True):
+        with column:
+            st.html(f'<p class="bs-muted">{escape(status.title)}</p>')
+            html_headline(result.summary, result.provenance)
+            metric_cards(result.summary)
+            draw_plane(result, options, f"pair_{status.run_id}")
+            st.caption(headline(result.summary).detail)
+
+
+st.html('<h1 class="bs-headline">Runs</h1>')
+runs = access.store().list("compare")
+if not runs:
+    st.info("There is no run yet. Start one on the Explore page.")
+shown = runs if st.session_state.get(keys.SHOW_ALL) else runs[:FIRST]
+place = st.container()
+ticked = [status for status in shown if row(status)]
+if len(runs) > len(shown):
+    st.toggle(f"Show all {len(runs)} runs", key=keys.SHOW_ALL)
+with place:
+    if len(ticked) == 2:
+        side_by_side(ticked)
+    elif runs:
+        st.caption("Tick two finished runs to see them side by side.")

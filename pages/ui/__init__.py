@@ -1,0 +1,1 @@
+"""Widgets and pieces that the pages share."""

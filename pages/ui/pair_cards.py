@@ -1,0 +1,66 @@
+"""The two networks' cards in the sidebar, and the wait until their files are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from engine.figures.numbers import count, is_number, percent, plain
+from pages.ui import engine_access as access
+from pages.ui.cards import model_card
+from pages.ui.pair import LETTERS, Pair, Side
+
+POLL = 0.7  # seconds
+
+
+def show_pair(pair: Pair, summary: Mapping[str, Any] | None) -> None:
+    """Write both cards; a shown result adds the losses of the networks that it is about."""
+    for side, network in pair.sides.items():
+        if network.problem:
+            st.error(f"**{LETTERS[side]}** {network.name}: {network.problem}")
+        elif network.info is not None:
+            model_card(side, network.info.name, _lines(side, network, pair, summary or {}))
+        elif network.waiting is None:
+            model_card(side, "not chosen yet", ())
+    if pair.awaited:
+        _wait(pair.awaited)
+    if pair.problem:
+        st.error(pair.problem)
+
+
+def recognition(side: Side) -> Mapping[str, Any]:
+    """Return what a stored network was recognised as."""
+    return {} if side.info is None else side.info.description.get("recognition") or {}
+
+
+def _lines(side: str, network: Side, pair: Pair, summary: Mapping[str, Any]) -> list[str]:
+    """Return what is known of a network, a line each."""
+    known = recognition(network)
+    assert network.info is not None
+    lines = []
+    if known and (side == "a" or known["title"] != recognition(pair.a).get("title")):
+        lines.append(f"{known['title']}, {count(known['parameters'])} parameters")
+    lines += list(network.info.notes)
+    if side == "b" and pair.fits:
+        tensors = network.info.description.get("tensor_count")
+        lines.append(f"the pair fits: {tensors} tensors, same shapes" if tensors else "it fits A")
+    if (summary.get(side) or {}).get("sha256") == network.info.sha256:
+        own = ((summary.get("ends") or {}).get(side) or {}).get("test") or {}
+        if is_number(own.get("loss")):
+            accuracy = percent(own.get("accuracy"))
+            lines.append(f"test loss {plain(own['loss'])}, accuracy {accuracy}\u202f%")
+    return lines
+
+
+@st.fragment(run_every=POLL)
+def _wait(runs: tuple[str, ...]) -> None:
+    """Say what is being read, and redraw the page when it is."""
+    statuses = [access.store().status(run) for run in runs]
+    if all(status.ended for status in statuses):
+        st.rerun()
+    for status in statuses:
+        if not status.ended:
+            stage = status.stage or ("waiting for a worker" if status.ahead == 0 else "in line")
+            st.progress(min(max(status.fraction, 0.0), 1.0), text=f"{status.title}: {stage}…")

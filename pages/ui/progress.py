@@ -1,0 +1,116 @@
+"""A run in progress: stages, objective per sweep, the plane as it sharpens, time left, cancel."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from engine.errors import BasinscopeError
+from engine.figures import objective_figure, plane_figure
+from engine.figures.numbers import count, duration
+from engine.runs import Partial, RunStatus
+from pages.ui import engine_access as access
+from pages.ui import keys
+from pages.ui.look import chart, square_chart, theme
+
+POLL = 1.0  # seconds
+STAGES = {
+    "recognise": "Recognise",
+    "data": "Data",
+    "symmetry": "Symmetry",
+    "proof": "Proof",
+    "match": "Match",
+    "equivalence": "π(B) = B?",
+    "ends": "A, B, π(B)",
+    "curves": "Curves",
+    "plane": "Plane",
+}
+# A and B are at these places on every plane; where π(B) lies is known after the matching.
+KNOWN_PLACES = {"positions": {"A": [0.0, 0.0], "B": [1.0, 0.0]}}
+
+
+@st.fragment(run_every=POLL)
+def show_progress(run_id: str) -> None:
+    """Draw a run's progress every second until it ends, then redraw the page."""
+    status = access.store().status(run_id)
+    if status.ended:
+        st.rerun()
+    st.html(f'<h1 class="bs-headline">{escape(_title(status))}</h1>{_stages(status.stage)}')
+    bar, button = st.columns([5, 1], vertical_alignment="center")
+    bar.progress(min(max(status.fraction, 0.0), 1.0), text=_words(status))
+    if button.button("Cancel", key=keys.CANCEL, width="stretch"):
+        access.executor().cancel(run_id)
+        st.rerun()
+    if status.reason:
+        st.warning(status.reason)
+    events = access.store().events(run_id).events
+    tiles = [event for event in events if event.get("kind") == "tile"]
+    trace = [event["objective"] for event in events if event.get("kind") == "sweep"]
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        partial_plane(access.store().partial(run_id), "partial_plane")
+    with right:
+        st.html('<p class="bs-small"><b>Matching</b>: the objective after each sweep</p>')
+        chart(objective_figure(trace, theme=theme()), "sweeps", "objective after each sweep")
+        if tiles:
+            done, total = tiles[-1].get("done", 0), tiles[-1].get("total", 0)
+            st.caption(f"{count(done)} of {count(total)} tiles are evaluated.")
+
+
+def partial_plane(partial: Partial, key: str) -> None:
+    """Draw what is known of the plane; what is not computed yet is interpolated."""
+    if "plane_test_loss" not in partial.arrays:
+        st.caption("The plane appears as soon as its first points are evaluated.")
+        return
+    plane = {**KNOWN_PLACES, **(partial.summary.get("plane") or {})}
+    summary: dict[str, Any] = {**partial.summary, "plane": plane}
+    figure = plane_figure(partial.arrays, summary, theme=theme(), basins=False)
+    square_chart(figure, key, "the plane as far as it is computed")
+    done = partial.arrays["plane_done"]
+    known = f"{count(int(done.sum()))} of {count(done.size)} points"
+    st.caption(f"{known} are computed; the others are interpolated until they are.")
+
+
+def show_ended(status: RunStatus) -> None:
+    """Say why a run has no result, keep what it has, and offer to go on."""
+    st.html(f'<h1 class="bs-headline">{escape(status.title)}</h1>')
+    if status.state == "cancelled":
+        st.info(f"{status.reason or 'It was cancelled.'} Finished tiles are kept.")
+    else:
+        st.error(status.reason or "The run failed without a reason; the worker's log has more.")
+    if st.button("Run again", key=keys.AGAIN, type="primary"):
+        try:
+            access.recompute(status.run_id)
+        except BasinscopeError as error:
+            st.error(str(error))
+        else:
+            st.rerun()
+    partial_plane(access.store().partial(status.run_id), "kept_plane")
+
+
+def _title(status: RunStatus) -> str:
+    return f"{status.title}…" if status.state == "running" else f"{status.title}: waiting"
+
+
+def _words(status: RunStatus) -> str:
+    """Return how far the run is and how long it will take."""
+    if status.state == "queued":
+        if status.ahead:
+            return f"{count(status.ahead)} before it"
+        return "A worker is starting: the first run takes a few seconds longer."
+    left = f", about {duration(status.eta)} left" if status.eta else ""
+    return f"{100 * status.fraction:.0f}\u202f%{left}"
+
+
+def _stages(now: str | None) -> str:
+    """Return the stages as pills: past ones with a tick, the present one framed."""
+    names = list(STAGES)
+    at = names.index(now) if now in names else -1
+    pills = (
+        f'<span class="bs-stage {"bs-past" if i < at else "bs-now" if i == at else ""}">'
+        f"{'✓ ' if i < at else ''}{escape(STAGES[name])}</span>"
+        for i, name in enumerate(names)
+    )
+    return f'<div class="bs-stages">{"".join(pills)}</div>'

@@ -1,0 +1,253 @@
+"""The sidebar's settings: data, matching, resolution, BatchNorm; together they make the spec."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from engine.data.catalogue import DATASETS
+from engine.errors import BasinscopeError
+from engine.figures.numbers import count
+from engine.runs import CompareSpec, DataSpec
+from pages.ui import engine_access as access
+from pages.ui import keys
+
+UPLOADED = "uploaded"
+PLANE_CHOICES = (9, 13, 17, 25, 33, 49, 65)
+LINE_CHOICES = (11, 25, 51)
+RESET_WORDS = {None: "Where there is BatchNorm", True: "Always", False: "Never"}
+RESET_HELP = (
+    "Between two networks the BatchNorm statistics of neither are right: the barrier then shows "
+    "them rather than the landscape. Reset means that they are recomputed on training samples at "
+    "each point, which is the default where the model has BatchNorm."
+)
+SAMPLES_HELP = "Drawn at random with the seed, from each split. More samples, smaller errors."
+
+
+def fill(spec: CompareSpec | None, run_id: str | None) -> None:
+    """Set every setting to those of the shown run, once per run; else to the defaults."""
+    state = st.session_state
+    if state.get(keys.FILLED_FROM) == run_id and keys.SEED in state:
+        return
+    data = spec.data if spec is not None else DataSpec(name="mnist-builtin")
+    state[keys.FILLED_FROM] = run_id
+    state[keys.DATA] = UPLOADED if data.sha256 else data.name
+    state[keys.INGEST_DATA] = {"sha256": data.sha256, "name": data.name} if data.sha256 else None
+    state[keys.ALL_SAMPLES] = data.samples is None
+    state[keys.SAMPLES] = data.samples or 2000
+    state[keys.DATA_SEED] = data.seed
+    known = DATASETS.get(data.name)
+    mean, std = data.mean, data.std
+    state[keys.MEAN] = _written(mean or (known.mean if known else ()))
+    state[keys.STD] = _written(std or (known.std if known else ()))
+    state[keys.SEED] = spec.seed if spec else 0
+    state[keys.RESTARTS] = spec.restarts if spec else 1
+    state[keys.PLANE_POINTS] = spec.plane_points if spec else 25
+    state[keys.LINE_POINTS] = spec.line_points if spec else 25
+    state[keys.RESET] = spec.reset if spec else None
+    state[keys.RESET_SAMPLES] = spec.reset_samples if spec else 1000
+
+
+def data_settings() -> None:
+    """Draw the choice of data set, sample and normalisation."""
+    state = st.session_state
+    st.selectbox(
+        "Data set",
+        [*DATASETS, UPLOADED],
+        format_func=lambda name: DATASETS[name].title if name in DATASETS else "Upload one",
+        key=keys.DATA,
+        on_change=_new_data,
+    )
+    if state[keys.DATA] == UPLOADED:
+        _data_file()
+    st.checkbox("All samples", key=keys.ALL_SAMPLES)
+    st.number_input(
+        "Samples of each split",
+        min_value=1,
+        step=500,
+        key=keys.SAMPLES,
+        disabled=state[keys.ALL_SAMPLES],
+        help="All samples are taken." if state[keys.ALL_SAMPLES] else SAMPLES_HELP,
+    )
+    st.number_input("Sample seed", min_value=0, step=1, key=keys.DATA_SEED)
+    own = state[keys.DATA] == UPLOADED
+    why = "An uploaded data set is used as it is." if own else "Per channel, after dividing by 255."
+    st.text_input("Mean", key=keys.MEAN, help=why, disabled=own)
+    st.text_input("Standard deviation", key=keys.STD, help=why, disabled=own)
+
+
+def run_settings(batch_norm: bool) -> None:
+    """Draw the settings of matching, lines, plane and BatchNorm."""
+    st.number_input("Matching seed", min_value=0, step=1, key=keys.SEED)
+    st.number_input(
+        "Starts of the matching",
+        min_value=1,
+        max_value=100,
+        step=1,
+        key=keys.RESTARTS,
+        help="The first start is the identity, further ones are random; the best is kept.",
+    )
+    current = st.session_state[keys.PLANE_POINTS]
+    st.selectbox(
+        "Plane",
+        sorted({*PLANE_CHOICES, current}),
+        format_func=lambda n: f"{n} × {n} points",
+        key=keys.PLANE_POINTS,
+    )
+    current = st.session_state[keys.LINE_POINTS]
+    st.selectbox(
+        "Lines",
+        sorted({*LINE_CHOICES, current}),
+        format_func=lambda n: f"{n} points",
+        key=keys.LINE_POINTS,
+    )
+    help_text = RESET_HELP if batch_norm else "This network has no BatchNorm: nothing to reset."
+    st.selectbox(
+        "Reset BatchNorm statistics",
+        list(RESET_WORDS),
+        format_func=RESET_WORDS.__getitem__,
+        key=keys.RESET,
+        disabled=not batch_norm,
+        help=help_text,
+    )
+    st.number_input(
+        "Training samples for the reset",
+        min_value=1,
+        step=500,
+        key=keys.RESET_SAMPLES,
+        disabled=not batch_norm,
+        help=help_text,
+    )
+
+
+def make_spec(a: str, b: str) -> CompareSpec:
+    """Return the spec that the settings describe.
+
+    Raises:
+        BasinscopeError: a setting is invalid; the text names it.
+    """
+    state = st.session_state
+    samples = None if state[keys.ALL_SAMPLES] else int(state[keys.SAMPLES])
+    chosen: dict[str, Any] = {"samples": samples, "seed": int(state[keys.DATA_SEED])}
+    if state[keys.DATA] == UPLOADED:
+        stored = state.get(keys.INGEST_DATA) or {}
+        if not stored.get("sha256"):
+            raise BasinscopeError("Upload a data set, or choose one of the list.")
+        chosen |= {"name": stored["name"], "sha256": stored["sha256"]}
+    else:
+        info = DATASETS[state[keys.DATA]]
+        mean, std = _numbers("Mean", keys.MEAN), _numbers("Standard deviation", keys.STD)
+        chosen["name"] = state[keys.DATA]
+        if (mean, std) != (info.mean, info.std):
+            if len(mean) != info.shape[0]:
+                raise BasinscopeError(f"Mean: {info.title} has {info.shape[0]} channels.")
+            chosen |= {"mean": mean, "std": std}
+    return CompareSpec(
+        a=a,
+        b=b,
+        data=DataSpec(**chosen),
+        seed=int(state[keys.SEED]),
+        restarts=int(state[keys.RESTARTS]),
+        plane_points=int(state[keys.PLANE_POINTS]),
+        line_points=int(state[keys.LINE_POINTS]),
+        reset=state[keys.RESET],
+        reset_samples=int(state[keys.RESET_SAMPLES]),
+    )
+
+
+def data_problem(recognised: Mapping[str, Any]) -> str | None:
+    """Say why the chosen data cannot go through the recognised network, None where it can."""
+    info = DATASETS.get(st.session_state[keys.DATA])
+    shape = tuple(recognised.get("input_shape") or ())
+    if info is None or not shape:
+        return None
+    wanted = math.prod(info.shape) if len(shape) == 1 else info.shape[0]
+    sizes = " × ".join(str(size) for size in info.shape)
+    if shape[0] != wanted:
+        takes = " × ".join(str(size) for size in shape)
+        return f"{info.title} has images of {sizes}; this network takes {takes}."
+    if recognised.get("classes", info.classes) < info.classes:
+        return f"{info.title} has {info.classes} classes; this network has fewer outputs."
+    return None
+
+
+def summary_rows() -> list[tuple[str, str]]:
+    """Return the settings in three lines for the sidebar's card."""
+    state = st.session_state
+    info = DATASETS.get(state[keys.DATA])
+    data = (
+        info.title.split(" (")[0] if info else (state.get(keys.INGEST_DATA) or {}).get("name", "–")
+    )
+    samples = "all samples" if state[keys.ALL_SAMPLES] else f"{count(state[keys.SAMPLES])} samples"
+    points = state[keys.PLANE_POINTS]
+    return [
+        ("Data", f"{data} train and test, {samples}"),
+        ("Match", f"weight matching, seed {state[keys.SEED]}"),
+        ("Plane", f"{points} × {points}, exact"),
+    ]
+
+
+def _data_file() -> None:
+    """An uploader for a data set; its file is checked by a worker."""
+    state = st.session_state
+    file = st.file_uploader("inputs and targets as .npz or .safetensors", key=keys.DATA_FILE)
+    known = state.get(keys.INGEST_DATA) or {}
+    if file is not None and known.get("token") != file.file_id:
+        try:
+            run = access.ingest_data(file, file.name)
+            known = {"token": file.file_id, "name": file.name, "run": run, "sha256": None}
+        except BasinscopeError as error:
+            known = {"token": file.file_id, "name": file.name, "run": None, "sha256": None}
+            st.error(str(error))
+        state[keys.INGEST_DATA] = known
+    if known.get("run") and not known.get("sha256"):
+        _wait_for_data(known)
+    elif known.get("sha256"):
+        st.caption(f"{known['name']} is stored.")
+
+
+@st.fragment(run_every=0.7)
+def _wait_for_data(known: dict[str, Any]) -> None:
+    status = access.store().status(known["run"])
+    if status.state == "done":
+        known["sha256"] = access.result(status).summary["sha256"]
+        st.session_state[keys.INGEST_DATA] = known
+        st.rerun()
+    if status.ended:
+        st.error(status.reason or "It was cancelled.")
+    else:
+        st.caption(f"Reading {known['name']}…")
+
+
+def _new_data() -> None:
+    """Put the new data set's own normalisation into the two fields."""
+    info = DATASETS.get(st.session_state[keys.DATA])
+    st.session_state[keys.MEAN] = _written(info.mean if info else ())
+    st.session_state[keys.STD] = _written(info.std if info else ())
+
+
+def _written(numbers: tuple[float, ...]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
+
+
+def _numbers(label: str, key: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in st.session_state[key].split(",") if part.strip())
+    except ValueError:
+        raise BasinscopeError(f"{label}: write numbers with commas, 0.485, 0.456.") from None
+
+
+def sample_counts(summary: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many test and train samples the settings take; those of `summary` if unknown."""
+    state = st.session_state
+    info = DATASETS.get(state[keys.DATA])
+    if info is None:
+        data = summary.get("data") or {}
+        return data["test"]["samples"], data["train"]["samples"]
+    if state[keys.ALL_SAMPLES]:
+        return info.sizes["test"], info.sizes["train"]
+    most = int(state[keys.SAMPLES])
+    return min(most, info.sizes["test"]), min(most, info.sizes["train"])

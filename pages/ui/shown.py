@@ -1,0 +1,41 @@
+"""Which run Explore shows: the one in the address, else the built-in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from engine.errors import BasinscopeError
+from engine.runs import CompareSpec, Result, RunStatus
+from pages.ui import engine_access as access
+from pages.ui import keys
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A run as far as it can be shown; `problem` says why it cannot."""
+
+    run_id: str | None = None
+    status: RunStatus | None = None
+    spec: CompareSpec | None = None
+    result: Result | None = None
+    problem: str | None = None
+
+
+def shown_run() -> Shown:
+    """Return the run to show; never raises, a wrong link is a problem with a sentence."""
+    run_id = st.query_params.get(keys.RUN) or access.builtin_run()
+    if run_id is None:
+        return Shown()
+    status, spec = None, None
+    try:
+        status = access.store().status(run_id)
+        found = access.store().spec(run_id)
+        if not isinstance(found, CompareSpec):
+            return Shown(run_id, problem=f"The run {run_id} is no comparison: nothing to show.")
+        spec = found
+        result = access.result(status) if status.state == "done" else None
+    except BasinscopeError as error:
+        return Shown(run_id, status, spec, problem=str(error))
+    return Shown(run_id, status, spec, result)

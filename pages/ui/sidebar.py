@@ -1,0 +1,98 @@
+"""Explore's sidebar: the pair, the settings, what they will cost, and the Run button."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.errors import BasinscopeError
+from engine.figures.cost import estimated_seconds, forward_passes
+from engine.figures.numbers import duration
+from engine.runs import CompareSpec
+from pages.ui import engine_access as access
+from pages.ui import keys, settings
+from pages.ui.cards import symmetry_card, text_card
+from pages.ui.pair import Pair, choose_pair
+from pages.ui.pair_cards import recognition, show_pair
+from pages.ui.shown import Shown
+
+
+def sidebar(shown: Shown) -> None:
+    """Draw the choices and the Run button; a pressed Run opens the new run's address."""
+    summary = shown.result.summary if shown.result else None
+    settings.fill(shown.spec, shown.run_id)
+    pair = choose_pair(shown.spec)
+    show_pair(pair, summary)
+    text_card(settings.summary_rows())
+    with st.expander("Data"):
+        settings.data_settings()
+    with st.expander("Matching, plane, BatchNorm"):
+        settings.run_settings(has_batch_norm(pair))
+    spec, problem = wanted(pair)
+    label = "Run" if spec is None or spec.run_id != shown.run_id else "Run (shown)"
+    if st.button(
+        label,
+        key=keys.START,
+        type="primary",
+        width="stretch",
+        disabled=spec is None,
+        help=problem,
+    ):
+        start(spec, pair)
+    if problem:
+        st.caption(problem)
+    elif spec is not None and shown.result is not None and spec.run_id != shown.run_id:
+        estimate(spec, shown, pair)
+    if summary is not None:
+        symmetry_card(summary)
+
+
+def wanted(pair: Pair) -> tuple[CompareSpec | None, str | None]:
+    """Return the spec that Run would ask, or why it cannot be asked."""
+    a, b = pair.a.info, pair.b.info
+    if pair.awaited:
+        return None, "The files are still being read."
+    if a is None or b is None:
+        return None, "Choose both networks first."
+    if not pair.fits:
+        return None, "The two networks do not fit together."
+    problem = settings.data_problem(recognition(pair.a))
+    if problem:
+        return None, problem
+    try:
+        return settings.make_spec(a.sha256, b.sha256), None
+    except BasinscopeError as error:
+        return None, str(error)
+
+
+def start(spec: CompareSpec | None, pair: Pair) -> None:
+    """Ask the run and go to its address."""
+    if spec is None or pair.a.info is None or pair.b.info is None:
+        return
+    try:
+        run_id = access.submit(spec, f"{pair.a.info.name} → {pair.b.info.name}")
+    except BasinscopeError as error:
+        st.error(str(error))
+        return
+    st.query_params[keys.RUN] = run_id
+    st.rerun()
+
+
+def estimate(spec: CompareSpec, shown: Shown, pair: Pair) -> None:
+    """Say how long it will take, where a run of this model was measured."""
+    if shown.result is None:
+        return
+    sizes = settings.sample_counts(shown.result.summary)
+    wanted_passes = forward_passes(spec.plane_points, spec.line_points, *sizes)
+    title = str(recognition(pair.a).get("title"))
+    found = shown.result
+    seconds = estimated_seconds(found.summary, found.provenance, wanted_passes, title)
+    if seconds is not None:
+        st.caption(f"About {duration(seconds)}, by the speed of the run shown.")
+
+
+def has_batch_norm(pair: Pair) -> bool:
+    """Say whether the chosen networks hold BatchNorm statistics; unknown counts as yes."""
+    if pair.a.info is None:
+        return True
+    tensors = pair.a.info.description.get("tensors") or ()
+    return any(str(tensor["name"]).endswith("running_mean") for tensor in tensors)
