@@ -99,7 +99,7 @@ def label(loss: float) -> str:
     """Write a loss on the colour bar: 0.07, 0.5, 4, 1200."""
     if loss == 0:
         return "0"
-    return f"{loss:.2g}" if 0.001 <= abs(loss) < 100 else f"{loss:.3g}"
+    return f"{loss:.2g}" if abs(loss) < 100 else f"{loss:.0f}"
 
 
 def _candidates(scale: LossScale) -> list[float]:
