@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -171,3 +173,23 @@ def test_images_are_needed_by_the_resnet(tmp_path):
     np.savez(tmp_path / "flat.npz", inputs=np.zeros((8, 5), np.float32), targets=[0, 1] * 4)
     with pytest.raises(TrainingError, match=r"needs images .*flat\.npz have shape \[5\]"):
         train("cifar10-resnet20", seed=0, batch_size=4, data=tmp_path / "flat.npz")
+
+
+def test_every_seed_and_purpose_has_draws_of_its_own():
+    purposes = ("weights", "order", "augmentation")
+    streams = [seeded(seed, purpose) for seed in (0, 1) for purpose in purposes]
+    assert len({torch.rand(1, generator=stream).item() for stream in streams}) == 6
+    first, again = (torch.rand(4, generator=seeded(7, "order")) for _ in range(2))
+    assert first.equal(again)
+
+
+def test_the_augmentation_is_drawn_from_the_seed(tmp_path, monkeypatch):
+    """With equal weights and order, another augmentation stream gives another model."""
+    given = {"seed": 1, "epochs": 1, "batch_size": 4, "data": tiny_images(tmp_path)}
+    first = train("cifar10-resnet20", **given)
+    other = {"weights": 1, "order": 1, "augmentation": 2}
+    streams = {purpose: seeded(seed, purpose) for purpose, seed in other.items()}
+    driver = sys.modules[train.__module__]
+    monkeypatch.setattr(driver, "seeded", lambda seed, purpose: streams[purpose])
+    second = train("cifar10-resnet20", **given)
+    assert not first.tensors["conv1.weight"].equal(second.tensors["conv1.weight"])
