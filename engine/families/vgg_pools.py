@@ -160,7 +160,7 @@ def find_sizes(
     guess = guess if images[-1] >> total >= 1 else "none"
     if images[-1] >> halvings < 1:
         raise UnknownArchitectureError(
-            f"{halvings} max-pools leave nothing of an image of {images[-1]}×{images[-1]} "
+            f"Max-pooling {halvings}× leaves nothing of an image of {images[-1]}×{images[-1]} "
             "(image_size=…, pools=[…])."
         )
     return _sizes(images[-1], guess, side, halvings, bool(given))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from engine.errors import SpecError, UnknownArchitectureError
-from engine.families import FAMILIES, build_program, module_from, recognise
+from engine.families import FAMILIES, build_program, mlp, module_from, recognise, registry
 from tests.families.references import sequential_mlp
 
 
@@ -68,3 +68,15 @@ def test_left_over_tensors_are_never_ignored():
         recognise(state | {"temperature": torch.tensor(1.0)})
     with pytest.raises(UnknownArchitectureError, match=r"mask \[3\] is no weight"):
         recognise(state | {"mask": torch.zeros(3, dtype=torch.int64)})
+
+
+def test_a_family_that_forgets_a_tensor_is_found_out(monkeypatch):
+    def forgetful(layout, overrides):
+        found = mlp.recognise(layout, overrides)
+        names = {own: name for own, name in found.names.items() if name != "3.bias"}
+        return dataclasses.replace(found, names=names)
+
+    family = dataclasses.replace(mlp.FAMILY, recognise=forgetful)
+    monkeypatch.setattr(registry, "FAMILIES", (family,))
+    with pytest.raises(UnknownArchitectureError, match=r"would be left over: 3\.bias \[3\]\."):
+        recognise(sequential_mlp((5, 4, 3)).state_dict())

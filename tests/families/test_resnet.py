@@ -74,7 +74,7 @@ def test_public_layouts(names, widths, blocks, norm, shortcut, title):
 
 
 def test_layer_norm_over_the_image():
-    module = ReferenceResNet(BLOCKGROUP, (4, 8, 16), (2, 2, 2), group, "3×3")
+    module = ReferenceResNet(BLOCKGROUP, (4, 8, 16), (1, 2, 1), group, "3×3")
     found = recognise(module.state_dict(), layer_norm="image")
     assert "LayerNorm runs over the channels and the whole image, as given." in found.assumptions
     assert found.names["stem_norm.weight"] == "bn1.layer_norm.weight"

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from engine.errors import UnknownArchitectureError
 from engine.families import recognise
+from engine.families.layout import read_layout
+from engine.families.resnet_blocks import read_resnet
 from tests.families.reference_resnet import AKAMASTER, ReferenceResNet
 
 
@@ -116,5 +118,8 @@ def test_widths_that_no_shortcut_bridges():
 
 
 def test_no_blocks_at_all():
+    state = nn.Conv2d(3, 4, 3).state_dict(prefix="stem.")
+    with pytest.raises(UnknownArchitectureError, match=r"No layers are named in stages and blocks"):
+        read_resnet(read_layout(state).parts)
     with pytest.raises(UnknownArchitectureError, match=r"The nearest is VGG"):
-        recognise(nn.Conv2d(3, 4, 3).state_dict(prefix="stem."))
+        recognise(state)

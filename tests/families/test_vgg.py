@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from engine.errors import UnknownArchitectureError
-from engine.families import recognise
+from engine.families import mlp, recognise, vgg
+from engine.families.layout import read_layout
 from tests.families.reference_resnet import AKAMASTER, ReferenceResNet
 from tests.families.references import (
     PATTERNS,
@@ -33,10 +34,10 @@ POOLS = {
     ("depth", "width", "norm"),
     [
         ("VGG11", 2, "none"),
-        ("VGG11", 5, "layer"),
-        ("VGG13", 4, "batch"),
+        ("VGG11", 3, "layer"),
+        ("VGG13", 5, "batch"),
         ("VGG16", 4, "batch"),
-        ("VGG16", 3, "layer"),
+        ("VGG16", 1, "layer"),
         ("VGG19", 2, "none"),
     ],
 )
@@ -196,10 +197,20 @@ def test_wrong_layers_are_named(change, message):
 
 
 def test_a_residual_network_is_never_taken_for_a_vgg():
-    module = ReferenceResNet(AKAMASTER, (4, 8), (1, 1), None, "A")
-    state = module.state_dict()
-    del state["linear.bias"], state["linear.weight"]
-    state |= nn.Linear(8, 10).state_dict(prefix="layer3.0.extra.")
-    with pytest.raises(UnknownArchitectureError) as refusal:
+    """With shortcut A and no norm its convolutions do form one chain."""
+    state = ReferenceResNet(AKAMASTER, (4, 8), (1, 1), None, "A").state_dict()
+    with pytest.raises(
+        UnknownArchitectureError, match=r"layer1\.0\.conv1 stands in a block, as in"
+    ):
+        vgg.recognise(read_layout(state), {})
+    del state["layer2.0.conv2.weight"]
+    with pytest.raises(UnknownArchitectureError, match="The nearest is CIFAR ResNet"):
         recognise(state)
-    assert "The nearest is CIFAR ResNet" in str(refusal.value)
+
+
+def test_each_family_says_what_it_misses():
+    linear = read_layout(nn.Linear(3, 4).state_dict(prefix="fc."))
+    with pytest.raises(UnknownArchitectureError, match="There is no convolution, a VGG has some"):
+        vgg.recognise(linear, {})
+    with pytest.raises(UnknownArchitectureError, match=r"features\.0 is a convolution, an MLP has"):
+        mlp.recognise(read_layout(vgg11_state()), {})
