@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -45,6 +46,11 @@ class RunIndex:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rebuilt = self._prepare()
+        # The last connection to close folds the WAL away, which costs more than a query; one
+        # idle connection keeps the short-lived ones cheap.
+        anchor = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        anchor.execute("SELECT 1 FROM runs LIMIT 1").fetchall()
+        weakref.finalize(self, anchor.close)
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
@@ -80,20 +86,17 @@ class RunIndex:
 
     def claim(self, lane: str, pid: int) -> tuple[str, str] | None:
         """Give the oldest queued run of `lane` to worker `pid`: its id and its spec."""
+        oldest = "SELECT run_id FROM runs WHERE state='queued' AND lane=? ORDER BY created, run_id"
         with self.connection() as connection:
-            row = connection.execute(
-                "SELECT run_id, spec FROM runs WHERE state='queued' AND lane=?"
-                " ORDER BY created, run_id LIMIT 1",
-                (lane,),
-            ).fetchone()
-            if row is None:
+            # Looking first keeps an idle worker from locking the file at every look.
+            if connection.execute(oldest, (lane,)).fetchone() is None:
                 return None
-            changed = connection.execute(
+            rows = connection.execute(
                 "UPDATE runs SET state='running', pid=?, attempts=attempts+1, started=?"
-                " WHERE run_id=? AND state='queued'",
-                (pid, time.time(), row["run_id"]),
-            ).rowcount
-        return (row["run_id"], row["spec"]) if changed else None
+                f" WHERE run_id=({oldest} LIMIT 1) RETURNING run_id, spec",
+                (pid, time.time(), lane),
+            ).fetchall()
+        return (rows[0]["run_id"], rows[0]["spec"]) if rows else None
 
     def report(self, run_id: str, stage: str | None, fraction: float, eta: float | None) -> None:
         """Note how far a running run is."""

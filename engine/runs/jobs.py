@@ -6,13 +6,22 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
+import torch
+from torch import nn
+
 from engine.checkpoints import write_checkpoint
+from engine.program import capture
 from engine.runs.context import Job, JobContext, JobResult
 from engine.runs.ingest import ingest, ingest_data, pair
 from engine.runs.spec import CompareSpec
 from engine.runs.stored import load_stored
 from engine.studies import CompareOptions
 from engine.studies import compare as study_compare
+
+
+def warm() -> None:
+    """Trace a tiny model, so that the first run does not wait for the tracer to be loaded."""
+    capture(nn.Linear(2, 2), torch.zeros(2, 2))
 
 
 def compare(spec: CompareSpec, context: JobContext) -> JobResult:

@@ -17,7 +17,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -79,9 +79,10 @@ class Worker:
             self.store.index.recover(self.lane, death_cause(None, None, None))
             self.store.shelf.sweep()
             heart.start()
-            jobs: Jobs = importlib.import_module(self._jobs_module).JOBS
+            module = importlib.import_module(self._jobs_module)
+            jobs: Jobs = module.JOBS
             _log.info("worker %d serves the lane %s", self._pid, self.lane)
-            self._loop(jobs, once)
+            self._loop(jobs, once, getattr(module, "warm", None))
         finally:
             self.stopping.set()
             if heart.ident is not None:
@@ -93,18 +94,23 @@ class Worker:
         """Ask the worker to end after the current tile; usable as a signal handler."""
         self.stopping.set()
 
-    def _loop(self, jobs: Jobs, once: bool) -> None:
+    def _loop(self, jobs: Jobs, once: bool, warm: Callable[[], None] | None) -> None:
+        if self.lane != "compute" or once:
+            warm = None
         idle_since = time.monotonic()
         while not self.stopping.is_set() and self._lock.in_place:
             claimed = self.store.index.claim(self.lane, self._pid)
             if claimed is not None:
                 self._enlist()
                 self._run(jobs, *claimed)
-                idle_since = time.monotonic()
+                idle_since, warm = time.monotonic(), None
                 continue
             limit = self.pace.idle if os.getppid() == self._parent else self.pace.orphaned
             if once or time.monotonic() - idle_since > limit:
                 return
+            if warm is not None:
+                warm, prepare = None, warm
+                prepare()
             self.stopping.wait(self.pace.poll)
 
     def _run(self, jobs: Jobs, run_id: str, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 
 import pytest
 
@@ -114,3 +115,22 @@ def test_a_run_is_taken_up_after_one_death_and_given_up_after_two(store: Store) 
     store.submit(SlowSpec())
     assert store.status(run_id).state == "queued"
     assert store.status(run_id).reason is None
+
+
+def test_no_run_is_claimed_twice(store: Store) -> None:
+    runs = [store.submit(SlowSpec(seed=seed)) for seed in range(40)]
+    claimed: list[str] = []
+    gate = threading.Barrier(8)
+
+    def take() -> None:
+        gate.wait()
+        while (found := store.index.claim("compute", 1)) is not None:
+            claimed.append(found[0])
+
+    threads = [threading.Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == sorted(runs)
+    assert {status.attempts for status in store.list()} == {1}

@@ -38,9 +38,9 @@ def test_a_worker_killed_in_mid_run_is_replaced_and_the_result_is_identical(
     status = finished(executor, run_id)
     assert (status.state, status.attempts) == ("done", 2)
     keys = computed(store, run_id)
-    # Only the tile in hand when the kill came may have been made twice.
-    assert set(keys) == set(store.tiles(run_id).keys())
-    assert len(keys) <= 13
+    # The kill may come after a tile was kept and before it was told, or while one was made.
+    assert 11 <= len(set(keys)) <= len(keys) <= 13
+    assert len(store.tiles(run_id).keys()) == 12
 
     undisturbed = Store(tmp_path / "other", assets=tmp_path / "assets")
     undisturbed.submit(spec)

@@ -123,7 +123,7 @@ def test_specs_are_frozen() -> None:
         ({"version": 2}, "version: Input should be 1"),
         ({"overrides": {"x": {"y": 1}}}, "overrides: x must be a number, a text, true, false"),
         ({"overrides": {"x": float("inf")}}, "overrides: x must be a number"),
-        ({"data": {"name": "imagenet"}}, "data.name 'imagenet' is unknown; allowed: mnist-builtin"),
+        ({"data": {"name": "imagenet"}}, "data.name 'imagenet' is unknown; allowed: mnist"),
         ({"data": {"name": "mnist", "samples": 0}}, "data.samples: Input should be greater than"),
         ({"data": {"name": "mnist", "mean": (0.1,)}}, "data.mean and std belong together"),
         ({"data": {"name": "mnist", "mean": (0.1,), "std": (1, 1)}}, "one number per channel"),

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from engine.runs import Store
+from engine.runs.files import write_bytes
+from engine.runs.locks import log_path
 from engine.runs.worker import Pace, Worker, main
-from tests.runs.conftest import JOBS, answer
+from tests.runs.conftest import JOBS, answer, wait_for
 from tests.runs.slow_jobs import SlowSpec
+from tests.runs.warm_jobs import WARMED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,3 +95,33 @@ def test_the_worker_needs_a_home(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([])
     assert "--home" in capsys.readouterr().err
+
+
+def test_an_idle_worker_warms_up_once_and_a_busy_one_does_not(store: Store) -> None:
+    pace = Pace(idle=0.1, poll=0.02)
+    Worker(store, "compute", "tests.runs.warm_jobs", pace).serve()
+    assert len(WARMED) == 1
+    store.submit(SlowSpec())
+    Worker(store, "compute", "tests.runs.warm_jobs", pace).serve()
+    Worker(store, "files", "tests.runs.warm_jobs", pace).serve()
+    assert len(WARMED) == 1
+
+
+def test_a_worker_whose_home_is_gone_ends(store: Store) -> None:
+    worker = Worker(store, "compute", JOBS, Pace(poll=0.02))
+    thread = threading.Thread(target=worker.serve)
+    thread.start()
+    wait_for(lambda: worker._lock.in_place)
+    worker._lock.path.unlink()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_log_that_has_grown_large_is_set_aside(store: Store) -> None:
+    log = log_path(store.home, "files")
+    write_bytes(log, b"x" * 5_000_001)
+    command = [sys.executable, "-m", "engine.runs.worker", "--home", str(store.home)]
+    command += ["--jobs", JOBS, "--once", "--lane", "files"]
+    subprocess.run(command, cwd=ROOT, timeout=60, check=True)
+    assert log.with_suffix(".log.1").stat().st_size == 5_000_001
+    assert log.stat().st_size < 1000
