@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx
+from torch.fx.node import Argument, map_aggregate
 
 from engine.errors import ProofError
 from engine.program import Program
@@ -25,6 +26,7 @@ TOLERANCE = 1e-9
 """Relative, for float64: far above what reordering a sum does, far below any real change."""
 
 JITTER = 0.1
+MORE = 16
 MOST_NAMES_SHOWN = 6
 
 
@@ -74,20 +76,37 @@ def prove(
     absolute = relative = 0.0
     with torch.inference_mode():
         for number in range(trials):
-            inputs = program.sample_inputs(max(batch, 2), generator, dtype=torch.float64)
-            own = _jittered(exact, generator) if number % 2 else exact
-            trial = _Trial(program, symmetry, own, inputs, program(own, *inputs))
-            if number % 2 and not bool(trial.outputs.isfinite().all()):
-                trial = _Trial(program, symmetry, exact, inputs, program(exact, *inputs))
-            _check_telling(trial.outputs)
+            jittered = (_jittered(exact, generator),) if number % 2 else ()
+            trial = _telling_trial(program, symmetry, (*jittered, exact), batch, generator)
             permutation = symmetry.random(generator)
             found = trial.difference(permutation)
             if not found[1] <= TOLERANCE:
-                guilty = trial.guilty(permutation)
-                raise ProofError(_failure(found[1], guilty))
+                raise ProofError(_failure(found[1], trial.guilty(permutation)))
             absolute, relative = max(absolute, found[0]), max(relative, found[1])
     seconds = time.perf_counter() - started
     return Proof(True, absolute, relative, TOLERANCE, trials, seconds)
+
+
+def _telling_trial(
+    program: Program,
+    symmetry: Symmetry,
+    candidates: tuple[Mapping[str, Tensor], ...],
+    batch: int,
+    generator: torch.Generator,
+) -> _Trial:
+    """Return the first trial in which a wrong permutation could be seen.
+
+    A small batch may by chance reach no living unit of a tiny network: a larger one follows.
+    """
+    blindness = None
+    for params in candidates:
+        for size in (max(batch, 2), MORE * max(batch, 2)):
+            inputs = program.sample_inputs(size, generator, dtype=torch.float64)
+            outputs = program(params, *inputs)
+            blindness = _blindness(outputs)
+            if blindness is None:
+                return _Trial(program, symmetry, params, inputs, outputs)
+    raise ProofError(blindness)
 
 
 @dataclass(frozen=True)
@@ -139,7 +158,7 @@ def _in_double(program: Program) -> Program:
     graph.output(graph.graph_copy(program.graph_module.graph, {}))
     changed = False
     for node in graph.nodes:
-        args, kwargs = (fx.node.map_aggregate(x, _lifted) for x in (node.args, node.kwargs))
+        args, kwargs = (map_aggregate(x, _lifted) for x in (node.args, node.kwargs))
         changed = changed or (args, kwargs) != (node.args, node.kwargs)
         node.args, node.kwargs = args, kwargs
     if not changed:
@@ -155,25 +174,26 @@ def _in_double(program: Program) -> Program:
     )
 
 
-def _lifted(argument: object) -> object:
+def _lifted(argument: Argument) -> Argument:
     low = isinstance(argument, torch.dtype) and argument.is_floating_point
     return torch.float64 if low else argument
 
 
-def _check_telling(outputs: Tensor) -> None:
-    """Refuse outputs in which a wrong permutation could not be seen."""
+def _blindness(outputs: Tensor) -> str | None:
+    """Return why a wrong permutation could not be seen in some outputs, None if it could."""
     if not bool(outputs.isfinite().all()):
         share = float((~outputs.isfinite()).double().mean())
-        raise ProofError(
+        return (
             f"{share:.0%} of the model's outputs on random inputs are not finite, so nothing "
             "can be proved; check the parameters for NaN, infinities or extreme scales"
         )
     spread = float((outputs - outputs[:1]).abs().max())
     if spread <= TOLERANCE * float(outputs.abs().max()):
-        raise ProofError(
+        return (
             "the model's outputs do not depend on its inputs (dead units or zero weights), so "
             "a wrong permutation would go unseen and nothing can be proved"
         )
+    return None
 
 
 def _failure(relative: float, guilty: list[str]) -> str:

@@ -110,7 +110,7 @@ def transposed_convolution(call: Call) -> Value:
 
 
 def _grouped(call: Call, axis: Expression, groups: int) -> tuple[Expression, Expression]:
-    return call.algebra.split(axis, axis.size // groups)
+    return call.split(axis, axis.size // groups)
 
 
 def _positions(call: Call, spatial: Axes, kernel: Axes) -> Axes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.symmetry.axes import ONE
 from engine.symmetry.rules.registry import Axes, Call, Value, rule
+from engine.symmetry.unify import NoRefinementError
 
 
 @rule("batch_norm", "instance_norm")
@@ -46,10 +47,19 @@ def layer_norm(call: Call) -> Value:
 
 @rule("group_norm", "native_group_norm")
 def group_norm(call: Call) -> Value:
-    """Channels are (group, channel within it): both may permute, the group as a whole."""
+    """Channels are (group, channel within it): both may permute, the group as a whole.
+
+    Channels that are no such product are cut at the borders of the groups.
+    """
     x = call.axes("input")
     groups = call.integer("num_groups" if "num_groups" in call.arguments else "group")
-    group, _ = call.algebra.split(x[1], x[1].size // groups)
+    size = x[1].size // groups
+    try:
+        group, _ = call.algebra.split(x[1], size)
+    except NoRefinementError:
+        for border in range(size, x[1].size, size):
+            call.algebra.cut(x[1], border)
+        (group,) = call.fixed((groups,), "normalises groups of channels")
     for name in ("weight", "bias"):
         vector = call.optional(name)
         call.unify(x[1], vector[0] if vector else None)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import fx
 
 from engine.symmetry.axes import Expression
-from engine.symmetry.unify import Algebra
+from engine.symmetry.unify import NO_REFINEMENT, Algebra, NoRefinementError
 
 Axes = tuple[Expression, ...]
 """One axis per dimension of a tensor."""
@@ -109,6 +109,17 @@ class Call:
         """Make two axes permute together; an absent one asks for nothing."""
         if left is not None and right is not None:
             self.algebra.unify(left, right)
+
+    def split(self, axis: Expression, inner: int) -> tuple[Expression, Expression]:
+        """Divide an axis into (outer, inner); an axis that cannot be divided is fixed."""
+        try:
+            return self.algebra.split(axis, inner)
+        except NoRefinementError:
+            self.algebra.fix(axis, NO_REFINEMENT)
+            outer, inside = (
+                self.algebra.fixed(n, NO_REFINEMENT) for n in (axis.size // inner, inner)
+            )
+            return outer, inside
 
     def fix(self, axes: Iterable[Expression], why: str) -> None:
         """Fix axes whose order matters to the op."""

@@ -149,7 +149,7 @@ def pixel_shuffle(call: Call) -> Value:
     """(C · r²) channels become C channels of r × r times as many positions."""
     x = call.axes("self")
     factor = call.integer("upscale_factor")
-    channels, inner = call.algebra.split(x[-3], factor**2)
+    channels, inner = call.split(x[-3], factor**2)
     call.fix((inner, *x[-2:]), PLACE)
     return (*x[:-3], channels, *call.fixed(call.shape[-2:], PLACE))
 
@@ -170,7 +170,7 @@ def gather_positions(call: Call) -> Value:
 def channel_shuffle(call: Call) -> Value:
     """Channels (group, inner) become (inner, group)."""
     x, algebra = call.axes("self"), call.algebra
-    group, inner = algebra.split(x[1], x[1].size // call.integer("groups"))
+    group, inner = call.split(x[1], x[1].size // call.integer("groups"))
     return (x[0], algebra.product([inner, algebra.resolve(group)]), *x[2:])
 
 

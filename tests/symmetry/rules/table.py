@@ -223,6 +223,13 @@ NORM = (
     image("group_norm", lambda h, p: F.group_norm(h, 2, p.a, p.b), 2, 2, a=(4,), b=(4,)),
     image("group_norm of one group", lambda h, p: F.group_norm(h, 1, p.a, p.b), 4, a=(4,), b=(4,)),
     image(
+        "group_norm across a concatenation",
+        lambda h, p: F.group_norm(torch.cat([h[:, :3], F.conv2d(h, p.v)], 1), 2)[:, :4],
+        3,
+        4,
+        v=(5, 4, 1, 1),
+    ),
+    image(
         "instance_norm",
         lambda h, p: F.instance_norm(h, weight=p.a, bias=p.b).relu(),
         4,

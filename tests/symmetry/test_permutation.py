@@ -1,0 +1,98 @@
+"""Permutations: laws, checks, files."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import SymmetryError
+from engine.symmetry import Permutation
+
+SIZES = {"first": 5, "second.conv[0:4]": 3}
+
+
+def random_permutation(seed: int) -> Permutation:
+    generator = torch.Generator().manual_seed(seed)
+    return Permutation({n: torch.randperm(k, generator=generator) for n, k in SIZES.items()})
+
+
+seeds = st.integers(0, 2**32)
+
+
+@settings(deadline=None, max_examples=50)
+@given(seeds)
+def test_a_permutation_and_its_inverse_cancel(seed):
+    p = random_permutation(seed)
+    assert p.compose(p.inverse()).is_identity
+    assert p.inverse().compose(p).is_identity
+    assert p.inverse().inverse() == p
+
+
+@settings(deadline=None, max_examples=50)
+@given(seeds, seeds, seeds)
+def test_composition_is_associative(i, j, k):
+    p, q, r = map(random_permutation, (i, j, k))
+    assert p.compose(q).compose(r) == p.compose(q.compose(r))
+
+
+def test_composition_runs_the_argument_first():
+    units = torch.tensor([10, 20, 30])
+    p, q = Permutation({"g": torch.tensor([1, 2, 0])}), Permutation({"g": torch.tensor([0, 2, 1])})
+    assert torch.equal(units[p.compose(q)["g"]], units[q["g"]][p["g"]])
+
+
+def test_moved_counts_the_units_that_change_place():
+    p = Permutation({"a": torch.tensor([1, 0, 2]), "b": torch.tensor([0, 1])})
+    assert (p.moved, p.is_identity) == (2, False)
+    assert "2 units moved" in repr(p)
+
+
+def test_the_vectors_cannot_be_changed_from_outside():
+    vector = torch.tensor([1, 0])
+    p = Permutation({"a": vector})
+    vector[0] = 0
+    p["a"][0] = 0
+    assert p["a"].tolist() == [1, 0]
+
+
+def test_a_file_holds_the_same_permutation(tmp_path):
+    p = random_permutation(1)
+    p.save(tmp_path / "p.safetensors")
+    assert Permutation.load(tmp_path / "p.safetensors") == p
+    assert p != random_permutation(2)
+
+
+def test_equality_needs_the_same_groups():
+    assert Permutation({}) != Permutation({"a": torch.tensor([0])})
+    assert Permutation({}) != "a permutation"
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        (torch.tensor([0, 0, 2]), r"group a: not each of 0 … 2 appears once"),
+        (torch.tensor([1, 2, 3]), r"group a: not each of 0 … 2 appears once"),
+        (torch.tensor([-1, 0, 1]), r"group a: not each of 0 … 2 appears once"),
+        (torch.tensor([0.0, 1.0]), r"group a: a permutation is a vector of integers"),
+        (torch.tensor([[0, 1]]), r"got torch.int64 of shape \[1, 2\]"),
+    ],
+)
+def test_what_is_no_bijection_is_refused(vector, message):
+    with pytest.raises(SymmetryError, match=message):
+        Permutation({"a": vector})
+
+
+def test_permutations_of_different_groups_do_not_compose():
+    with pytest.raises(SymmetryError, match="different groups cannot be composed"):
+        random_permutation(0).compose(Permutation({"first": torch.arange(5)}))
+
+
+def test_a_file_that_holds_no_permutation_is_refused(tmp_path):
+    path = tmp_path / "p.safetensors"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(SymmetryError, match=r"p\.safetensors holds no permutation"):
+        Permutation.load(path)
+    with pytest.raises(SymmetryError, match=r"missing\.safetensors holds no permutation"):
+        Permutation.load(tmp_path / "missing.safetensors")

@@ -1,0 +1,115 @@
+"""The proof fails where it must, and refuses where it could not see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from engine.errors import ProofError
+from engine.symmetry import Group, Occurrence, derive_symmetry, prove
+from tests.symmetry.tiny import Tiny, program_of
+
+SHAPES = {"w": (3, 4), "b": (4,), "v": (4, 2)}
+
+
+def small():
+    module = Tiny(lambda p, x: (x @ p.w + p.b).relu() @ p.v, SHAPES)
+    program = program_of(module, (3,))
+    return program, derive_symmetry(program), dict(module.state_dict())
+
+
+def wrong(symmetry, *drop: str):
+    """Return the symmetry with the occurrences in some parameters forgotten."""
+    kept = tuple(o for o in symmetry.groups[0].occurrences if o.parameter not in drop)
+    return replace(symmetry, groups=(Group("w", 4, kept),))
+
+
+def test_a_proof_reports_what_it_did():
+    program, symmetry, params = small()
+    proof = prove(program, symmetry, params, trials=3)
+    assert (proof.passed, proof.trials) == (True, 3)
+    assert proof.relative <= proof.tolerance == 1e-9
+    assert proof.max_abs_difference < 1e-12
+    assert proof.seconds > 0
+
+
+@pytest.mark.parametrize("forgotten", ["w", "b", "v"])
+def test_a_forgotten_occurrence_is_found_and_its_group_named(forgotten):
+    program, symmetry, params = small()
+    with pytest.raises(ProofError, match=r"changed the outputs by .* alone: w\."):
+        prove(program, wrong(symmetry, forgotten), params)
+
+
+def test_a_permuted_output_is_found():
+    program, symmetry, params = small()
+    output = Group("output", 2, (Occurrence("v", 1, 0, 1, 2, 1),))
+    broken = replace(symmetry, groups=(*symmetry.groups, output))
+    with pytest.raises(ProofError, match=r"alone: output\."):
+        prove(program, broken, params, trials=8)
+
+
+def test_a_branch_that_is_silent_in_the_given_parameters_is_not_overlooked():
+    program, symmetry, params = small()
+    params["b"] = torch.zeros(4)
+    with pytest.raises(ProofError, match="changed the outputs"):
+        prove(program, wrong(symmetry, "b"), params, trials=2)
+
+
+def test_outputs_that_are_not_finite_prove_nothing():
+    program, symmetry, params = small()
+    params["b"] = torch.tensor([0.0, float("nan"), 0.0, 0.0])
+    with pytest.raises(ProofError, match=r"100% of the model's outputs .* are not finite"):
+        prove(program, symmetry, params)
+
+
+def test_outputs_that_do_not_depend_on_the_inputs_prove_nothing():
+    program, symmetry, params = small()
+    params["w"] = torch.zeros(3, 4)
+    with pytest.raises(ProofError, match="do not depend on its inputs"):
+        prove(program, wrong(symmetry, "w"), params)
+
+
+def test_outputs_of_zero_prove_nothing():
+    program, symmetry, params = small()
+    params["v"] = torch.zeros(4, 2)
+    with pytest.raises(ProofError, match="do not depend on its inputs"):
+        prove(program, symmetry, params)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_proved_in_float64(dtype):
+    program, symmetry, params = small()
+    proof = prove(program, symmetry, {name: t.to(dtype) for name, t in params.items()})
+    assert proof.relative < 1e-12
+
+
+def test_casts_inside_the_model_are_lifted():
+    module = Tiny(lambda p, x: F.softmax((x @ p.w).float(), 1, dtype=torch.float32) @ p.v, SHAPES)
+    program = program_of(module, (3,))
+    assert prove(program, derive_symmetry(program), dict(module.state_dict())).relative < 1e-12
+
+
+def test_an_overflow_in_the_jittered_trial_falls_back_to_the_given_parameters():
+    module = Tiny(
+        lambda p, x: (x @ p.w).clamp(min=0.01) @ p.v / (1 - p.b).clamp(max=0).sum(), SHAPES
+    )
+    program = program_of(module, (3,))
+    params = dict(module.state_dict()) | {"b": torch.full((4,), 1.0 + 1e-3)}
+    for seed in range(5):
+        assert prove(program, derive_symmetry(program), params, seed=seed, trials=4).passed
+
+
+def test_the_parameters_and_the_batch_size_are_not_touched():
+    program, symmetry, params = small()
+    before = {name: t.clone() for name, t in params.items()}
+    prove(program, symmetry, params, batch=1)
+    assert all(torch.equal(before[name], params[name]) for name in params)
+
+
+def test_the_proof_depends_on_its_seed_alone():
+    program, symmetry, params = small()
+    first, second = (prove(program, symmetry, params, seed=5) for _ in range(2))
+    assert first.max_abs_difference == second.max_abs_difference
