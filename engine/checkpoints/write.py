@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -37,14 +37,17 @@ def write_checkpoint(
     for name, tensor in tensors.items():
         plain[check_name(name, Limits())] = own = _plain(name, tensor, seen)
         seen.add(own.data_ptr())
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:64]}.", dir=path.parent)
+    temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(8)}")
     try:
-        os.close(handle)
+        temporary.touch(exist_ok=False)
+        usual = temporary.stat().st_mode
         save_file(plain, temporary, dict(metadata) if metadata else None)
-        _flush(Path(temporary))
-        Path(temporary).replace(path)
+        # save_file makes files that only their owner can read.
+        temporary.chmod(usual)
+        _flush(temporary)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     _flush(path.parent)
 

@@ -20,7 +20,7 @@ TRAIN_SAMPLES = 10_000
 TRAIN_SEED = 0
 
 
-def build(folder: Path = FOLDER, *, samples: int = TRAIN_SAMPLES, name: str = "mnist") -> None:
+def build(folder: Path = FOLDER, *, samples: int = TRAIN_SAMPLES, name: str = "mnist-full") -> None:
     """Write `train.npz` and `test.npz` into `folder`.
 
     Raises:

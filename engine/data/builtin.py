@@ -37,6 +37,6 @@ def read_builtin(split: str, folder: Path = FOLDER) -> RawImages:
             f"The built-in data {path.name} is missing or damaged ({error}); install Basinscope "
             "again, or rebuild it with `python -m engine.data.build_builtin`."
         ) from error
-    classes = DATASETS["mnist-builtin"].classes
+    classes = DATASETS["mnist"].classes
     images = torch.from_numpy(inputs).unsqueeze(1)
     return RawImages(images, torch.from_numpy(targets), classes, file_sha256(path))

@@ -59,7 +59,7 @@ _MNIST_LICENCE = "Yann LeCun and Corinna Cortes, CC BY-SA 3.0"
 
 DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
     {
-        "mnist-builtin": DatasetInfo(
+        "mnist": DatasetInfo(
             title="MNIST (built in: all 10 000 test images, 10 000 of the training images)",
             repo="ylecun/mnist",
             folder="mnist",
@@ -74,7 +74,7 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
             licence=_MNIST_LICENCE,
             builtin=True,
         ),
-        "mnist": DatasetInfo(
+        "mnist-full": DatasetInfo(
             title="MNIST",
             repo="ylecun/mnist",
             folder="mnist",

@@ -111,14 +111,14 @@ def build_dataset(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Dataset:
-    """Draw `samples` of `raw` (None: all, in order) and normalise them.
+    """Draw `samples` of `raw` and normalise them; None, or as many as there are, takes all.
 
     Raises:
         DataError: the sample or the normalisation does not fit the data.
     """
     inputs, targets = raw.inputs, raw.targets
     selection = "all"
-    if samples is not None:
+    if samples is not None and (samples < 1 or samples < len(raw.targets)):
         chosen = draw(len(targets), samples, seed)
         inputs, targets = inputs[chosen], targets[chosen]
         selection = f"{samples} of {len(raw.targets)} with seed {seed}"

@@ -164,7 +164,7 @@ def _reason(error: Exception, info: DatasetInfo) -> str:
 
 
 def _way_out(info: DatasetInfo) -> str:
-    builtin = "take 'mnist-builtin', which needs no network, or " if info.folder == "mnist" else ""
+    builtin = "take 'mnist', which needs no network, or " if info.folder == "mnist" else ""
     return (
         f"Connect to the network once, {builtin}set {MIRROR_VARIABLE} to a folder that holds "
         f"{info.repo}/{info.folder}/…parquet."

@@ -30,7 +30,7 @@ def load_dataset(
         name: a name of `DATASETS`, or the path of a .npz or .safetensors file with `inputs`
             and `targets`; such a file is one set, whatever split is named.
         split: "train" or "test".
-        samples: how many to draw without replacement; None takes all in their order.
+        samples: at most how many, drawn without replacement; None takes all in their order.
         seed: of the draw.
         mean, std: one number or one per channel, applied after division of uint8 by 255;
             None takes the catalogue's (a file's default is 0 and 1).

@@ -111,6 +111,7 @@ def compare(
     with stages.stage("recognise"):
         pair = tuple(m if isinstance(m, Checkpoint) else load_checkpoint(m) for m in (a, b))
         subject = prepare(pair[0], pair[1], program, options.family)
+    stages.partial(summaries.identity_summary(subject))
     with stages.stage("data"):
         splits = {name: load_split(options, name, subject.program, data) for name in SPLITS}
     with stages.stage("symmetry"):
@@ -124,14 +125,15 @@ def compare(
         inputs = splits["test"].inputs
         same = equivalence(subject.program, subject.b.tensors, pi_b, inputs)
     reset = _reset(options, subject.program, splits["train"])
-    evaluation = Evaluation(subject.program, splits, reset, cache, device, stop)
-    study = _evaluate(evaluation, subject, pi_b, options, stages)
     parts = {
+        **summaries.identity_summary(subject),
         "symmetry": summaries.symmetry_summary(symmetry),
         "proof": summaries.proof_summary(proof),
         "equivalence": summaries.equivalence_summary(same),
         "matching": summaries.matching_summary(alignment),
+        "distance": summaries.distance_summary(subject, pi_b),
         "data": summaries.data_summary(splits["train"], splits["test"], options.data_seed),
+        "batch_norm": summaries.batch_norm_summary(subject, reset),
         "layers": layer_table(
             subject.program,
             symmetry,
@@ -141,6 +143,9 @@ def compare(
             pi_b,
         ),
     }
+    stages.partial(parts)
+    evaluation = Evaluation(subject.program, splits, reset, cache, device, stop)
+    study = _evaluate(evaluation, subject, pi_b, options, stages)
     result = _result(subject, alignment, pi_b, study, reset, stages, device, parts)
     stages.done()
     return result
@@ -158,7 +163,10 @@ def _reset(options: CompareOptions, program: Program, train: Dataset) -> ResetDa
     wanted = bool(program.batch_norms) if options.reset is None else options.reset
     if not wanted or not program.batch_norms:
         return None
-    return ResetData(train.inputs[: options.reset_samples])
+    # Drawn: samples stand in the order of their file, which may be by class.
+    generator = torch.Generator().manual_seed(options.data_seed)
+    order = torch.randperm(len(train), generator=generator)
+    return ResetData(train.inputs[order[: options.reset_samples]])
 
 
 def _evaluate(
@@ -175,6 +183,7 @@ def _evaluate(
     plane = None
     if options.plane_points:
         plane = PlaneStudy.lay_out(subject.program, span, options)
+        stages.partial({"plane": plane.geometry()})
     groups = [("ends", tile) for tile in ends.values()]
     groups += [("curves", tile) for tile in edges.values()]
     groups += [("plane", plane.tiles)] if plane else []
@@ -204,17 +213,12 @@ def _result(
     device: str,
     parts: Mapping[str, object],
 ) -> CompareResult:
-    a, b = subject.a.tensors, subject.b.tensors
     arrays: dict[str, np.ndarray] = {"lambdas": study.lambdas}
     for (edge, split), curve in study.curves.items():
         arrays |= {f"curve_{edge}_{split}_{name}": values for name, values in curve.items()}
     middle = len(study.lambdas) // 2
     summary: dict[str, object] = {
         "version": SUMMARY_VERSION,
-        "a": summaries.checkpoint_summary(subject.a),
-        "b": summaries.checkpoint_summary(subject.b),
-        "model": summaries.model_summary(subject),
-        "distance": summaries.distance_summary(subject, a, b, pi_b),
         "ends": {
             model: {s: point_summary(study.ends[s], column) for s in SPLITS}
             for column, model in enumerate(MODELS)
@@ -225,11 +229,6 @@ def _result(
         "barriers": {
             e: {s: barrier_summary(study.lambdas, study.curves[e, s]) for s in SPLITS}
             for e in EDGES
-        },
-        "batch_norm": {
-            "layers": len(subject.program.batch_norms),
-            "reset": reset is not None,
-            "reset_samples": len(reset.inputs) if reset else 0,
         },
         "plane": None,
         "basins": None,

@@ -15,7 +15,7 @@ class CompareOptions:
     Args:
         data: name of a data set or path of a file (`engine.data.load_dataset`).
         train_split, test_split: the splits behind the train and test numbers.
-        samples: images drawn from each split, None for all.
+        samples: at most how many images are drawn from each split, None for all.
         data_seed: of the draw.
         mean, std: normalisation per channel; None takes the data set's own.
         seed: of the matching's visiting orders and random starts.
@@ -25,7 +25,7 @@ class CompareOptions:
         plane_points: grid points per axis, at least 2; 0 leaves the plane out.
         extent: of the plane, (u from, u to, v from, v to) in units of ‖B − A‖.
         reset: recompute BatchNorm statistics at each point; None where the model has any.
-        reset_samples: training images for that.
+        reset_samples: at most how many training images, drawn from the split's, for that.
         family: choices that a state dict does not show (`engine.families.recognise`).
     """
 

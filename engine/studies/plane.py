@@ -127,26 +127,27 @@ class PlaneStudy:
         labels = np.zeros(shape, dtype=np.int64) if self.found is None else self.found.labels
         return arrays | {"basin_labels": labels}
 
+    def geometry(self) -> dict[str, object]:
+        """Return the grid and where the models lie on it."""
+        plane = self.plane
+        return {
+            "split": SPLIT,
+            "resolution": len(plane.u),
+            "extent": list(self.extent),
+            "positions": {name: list(plane.positions[name]) for name in NAMES},
+            "unit": plane.u_norm,
+            "distances": dict(plane.distances),
+            "angle_degrees": plane.angle_degrees,
+            "orthonormality": plane.orthonormality,
+            "degenerate": plane.degenerate,
+        }
+
     def summary(self) -> dict[str, object]:
         """Return the geometry, the checks and the basins."""
         assert self.corners is not None
-        plane = self.plane
-        return {
-            "plane": {
-                "split": SPLIT,
-                "resolution": len(plane.u),
-                "extent": list(self.extent),
-                "positions": {name: list(plane.positions[name]) for name in NAMES},
-                "corners": dict(zip(NAMES, self.corners["loss"].tolist(), strict=True)),
-                "unit": plane.u_norm,
-                "distances": dict(plane.distances),
-                "angle_degrees": plane.angle_degrees,
-                "orthonormality": plane.orthonormality,
-                "corner_difference": self.corner_difference,
-                "degenerate": plane.degenerate,
-            },
-            "basins": self._basins(),
-        }
+        corners = dict(zip(NAMES, self.corners["loss"].tolist(), strict=True))
+        checks = {"corners": corners, "corner_difference": self.corner_difference}
+        return {"plane": {**self.geometry(), **checks}, "basins": self._basins()}
 
     def _basins(self) -> dict[str, object]:
         found = self.found

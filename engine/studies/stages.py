@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from engine.studies.result import json_ready
+
 Event = Mapping[str, object]
 Progress = Callable[[Event], None]
 
@@ -46,6 +48,10 @@ class Stages:
     def sweep(self, number: int, objective: float) -> None:
         """Report the matching's objective after a sweep."""
         self.report({"kind": "sweep", "sweep": number, "objective": objective})
+
+    def partial(self, parts: Mapping[str, object]) -> None:
+        """Report parts of the summary that are known already."""
+        self.report({"kind": "partial", "summary": json_ready(parts)})
 
     def done(self) -> None:
         """Report that everything is finished."""

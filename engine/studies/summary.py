@@ -10,12 +10,22 @@ from torch import Tensor
 
 from engine.checkpoints import Checkpoint
 from engine.data import Dataset
+from engine.landscape import ResetData, geometry_names
 from engine.studies.alignment import Alignment
 from engine.studies.layers import compare_tensors
 from engine.studies.subject import Subject, output_classes
 from engine.symmetry import Equivalence, Proof, Symmetry
 
 Json = dict[str, object]
+
+
+def identity_summary(subject: Subject) -> Json:
+    """Return which models are compared."""
+    return {
+        "a": checkpoint_summary(subject.a),
+        "b": checkpoint_summary(subject.b),
+        "model": model_summary(subject),
+    }
 
 
 def checkpoint_summary(checkpoint: Checkpoint) -> Json:
@@ -102,12 +112,11 @@ def matching_summary(alignment: Alignment) -> Json:
     }
 
 
-def distance_summary(
-    subject: Subject, a: Mapping[str, Tensor], b: Mapping[str, Tensor], pi_b: Mapping[str, Tensor]
-) -> Json:
-    """Return distances and cosines over all trained parameters."""
-    names = [name for name, spec in subject.program.parameters.items() if spec.trainable]
-    of_a, of_b, of_pi_b = (tuple(model[name] for name in names) for model in (a, b, pi_b))
+def distance_summary(subject: Subject, pi_b: Mapping[str, Tensor]) -> Json:
+    """Return distances and cosines over the parameters that count in the plane's geometry."""
+    names = geometry_names(subject.program)
+    models = (subject.a.tensors, subject.b.tensors, pi_b)
+    of_a, of_b, of_pi_b = (tuple(model[name] for name in names) for model in models)
     cosine_before, distance_before = compare_tensors(of_a, of_b)
     cosine_after, distance_after = compare_tensors(of_a, of_pi_b)
     return {
@@ -116,6 +125,15 @@ def distance_summary(
         "b_pi_b": compare_tensors(of_b, of_pi_b)[1],
         "cosine_a_b": cosine_before,
         "cosine_a_pi_b": cosine_after,
+    }
+
+
+def batch_norm_summary(subject: Subject, reset: ResetData | None) -> Json:
+    """Return how many BatchNorm layers there are and whether their statistics are reset."""
+    return {
+        "layers": len(subject.program.batch_norms),
+        "reset": reset is not None,
+        "reset_samples": len(reset.inputs) if reset else 0,
     }
 
 

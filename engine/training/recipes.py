@@ -80,7 +80,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "mnist-mlp": Recipe(
             title="MLP with three hidden layers on MNIST",
-            data="mnist",
+            data="mnist-full",
             build=lambda shape: mlp(shape.inputs, shape.classes, (shape.width,) * 3),
             flat=True,
             width=512,

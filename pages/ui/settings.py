@@ -32,7 +32,7 @@ def fill(spec: CompareSpec | None, run_id: str | None) -> None:
     state = st.session_state
     if state.get(keys.FILLED_FROM) == run_id and keys.SEED in state:
         return
-    data = spec.data if spec is not None else DataSpec(name="mnist-builtin")
+    data = spec.data if spec is not None else DataSpec(name="mnist")
     state[keys.FILLED_FROM] = run_id
     state[keys.DATA] = UPLOADED if data.sha256 else data.name
     state[keys.INGEST_DATA] = {"sha256": data.sha256, "name": data.name} if data.sha256 else None

@@ -57,3 +57,10 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path):
         write_checkpoint({"w": torch.ones(1, dtype=torch.complex64)}, tmp_path / "w")
     with pytest.raises(CheckpointError, match="empty name"):
         write_checkpoint({"": torch.ones(1)}, tmp_path / "w")
+
+
+def test_files_have_the_permissions_of_any_other(tmp_path):
+    write_checkpoint({"w": torch.zeros(2)}, tmp_path / "a.safetensors")
+    (tmp_path / "plain").touch()
+    expected = (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / "a.safetensors").stat().st_mode == expected

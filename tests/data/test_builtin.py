@@ -32,7 +32,7 @@ def test_the_training_split_is_the_stated_draw():
 
 
 def test_the_script_draws_and_stores_as_stated(tmp_path, monkeypatch):
-    pixels = write_mirror(tmp_path / "mirror", DATASETS["mnist"], 12)
+    pixels = write_mirror(tmp_path / "mirror", DATASETS["mnist-full"], 12)
     monkeypatch.setenv("BASINSCOPE_HUB_MIRROR", str(tmp_path / "mirror"))
     build(tmp_path / "out", samples=5)
     train, test = (read_builtin(split, tmp_path / "out") for split in ("train", "test"))

@@ -16,7 +16,7 @@ from tests.data.images import write_mirror
 from tests.hub_server import HubServer, Repo
 
 INFO = DATASETS["fashion-mnist"]
-MNIST = DATASETS["mnist"]
+MNIST = DATASETS["mnist-full"]
 
 
 def repo_of(folder, info=INFO, **options) -> Repo:
@@ -138,7 +138,7 @@ def test_a_failing_hub(hub):
 def test_no_hub_names_the_way_out():
     with HubServer({}) as closed:
         address = closed.url
-    with pytest.raises(DataError, match=r"cannot be reached .*'mnist-builtin'.*HUB_MIRROR to a"):
+    with pytest.raises(DataError, match=r"cannot be reached .*'mnist'.*HUB_MIRROR to a"):
         find_parquet(MNIST, "test", endpoint=address)
 
 

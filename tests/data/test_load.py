@@ -13,11 +13,11 @@ from tests.data.images import write_mirror
 
 
 def test_the_built_in_data_needs_nothing():
-    data = load_dataset("mnist-builtin", "test", samples=100, seed=1)
+    data = load_dataset("mnist", "test", samples=100, seed=1)
     assert data.inputs.shape == (100, 1, 28, 28)
     assert data.inputs.dtype == torch.float32
     assert data.inputs.min() >= 0 and data.inputs.max() <= 1
-    assert (data.name, data.split, data.classes) == ("mnist-builtin", "test", 10)
+    assert (data.name, data.split, data.classes) == ("mnist", "test", 10)
 
 
 @pytest.mark.parametrize("name", [name for name, info in DATASETS.items() if not info.builtin])
@@ -52,9 +52,9 @@ def test_a_file_is_loaded_by_its_path(tmp_path):
 @pytest.mark.parametrize(
     ("name", "split", "message"),
     [
-        ("mnits", "test", "no data set 'mnits'; there are mnist-builtin, mnist, .*npz"),
+        ("mnits", "test", "no data set 'mnits'; there are mnist, mnist-full, .*npz"),
         ("none.npz", "test", "There is no file none.npz"),
-        ("mnist-builtin", "validation", "no split 'validation'; it has train, test"),
+        ("mnist", "validation", "no split 'validation'; it has train, test"),
     ],
 )
 def test_unknown_names_list_what_there_is(name, split, message):
@@ -70,4 +70,4 @@ def test_raw_reading_knows_only_names():
 def test_the_complete_mnist_names_the_way_out(tmp_path, monkeypatch):
     monkeypatch.setenv("BASINSCOPE_HUB_MIRROR", str(tmp_path))
     with pytest.raises(DataError, match=r"no ylecun/mnist/mnist/test-.*BASINSCOPE_HUB_MIRROR"):
-        load_dataset("mnist", "test")
+        load_dataset("mnist-full", "test")

@@ -16,7 +16,7 @@ from engine.errors import DataError
 from engine.home import home
 from tests.data.images import cells, encoded, random_pixels, write_parquet
 
-GREY = DATASETS["mnist"]
+GREY = DATASETS["mnist-full"]
 COLOUR = DATASETS["cifar100"]
 
 

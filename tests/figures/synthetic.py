@@ -151,7 +151,7 @@ def _summary(
             "passes": {"A|B": 0.62, "A|pi_b": 0.1 if joined else 0.5, "B|pi_b": 0.7},
         },
         "data": {
-            "name": "mnist-builtin",
+            "name": "mnist",
             "title": "MNIST, built in",
             "train": data,
             "test": data,

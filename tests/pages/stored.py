@@ -63,7 +63,7 @@ def write_assets(assets: Path, **options: Any) -> str:
 
 def compare_spec(**data: Any) -> CompareSpec:
     """Return the spec of a comparison of the two checkpoints."""
-    return CompareSpec(a=A, b=B, data=DataSpec(name="mnist-builtin", **data))
+    return CompareSpec(a=A, b=B, data=DataSpec(name="mnist", **data))
 
 
 def write_run(folder: Path, spec: CompareSpec, **options: Any) -> None:

@@ -182,6 +182,8 @@ def test_events_rise_to_the_end(pair):
     assert fractions[-1] == 1.0
     assert [event["sweep"] for event in events if event["kind"] == "sweep"]
     tiles = [event for event in events if event["kind"] == "tile"]
+    known = {key for event in events if event["kind"] == "partial" for key in event["summary"]}
+    assert {"a", "model", "matching", "equivalence", "plane"} <= known
     assert tiles[-1]["done"] == tiles[-1]["total"] == len(tiles)
 
 

@@ -11,7 +11,7 @@ from engine.training import RECIPES, resolve_options
 def test_the_defaults_are_the_papers():
     options = resolve_options("mnist-mlp", seed=3)
     assert (options.width, options.optimiser, options.rate) == (512, "adam", 1e-3)
-    assert (options.epochs, options.batch_size, options.data) == (20, 500, "mnist")
+    assert (options.epochs, options.batch_size, options.data) == (20, 500, "mnist-full")
     options = resolve_options("cifar10-resnet20", seed=0)
     assert (options.norm, options.shortcut, options.rate) == ("batch", "B", 0.1)
     assert (options.epochs, options.batch_size) == (250, 100)

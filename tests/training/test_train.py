@@ -132,16 +132,16 @@ def test_a_diverged_training_stops(tmp_path):
 
 def test_missing_data_names_the_way_out(tmp_path, monkeypatch):
     monkeypatch.setenv("BASINSCOPE_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(TrainingError, match=r"cannot be trained on the data 'mnist'\. .*MIRROR"):
+    with pytest.raises(TrainingError, match=r"cannot be trained on the data 'mnist-full'\. .*MIRROR"):
         train("mnist-mlp", seed=0)
 
 
 def test_the_complete_data_is_taken_from_a_mirror(tmp_path, monkeypatch):
-    write_mirror(tmp_path, DATASETS["mnist"], 20)
+    write_mirror(tmp_path, DATASETS["mnist-full"], 20)
     monkeypatch.setenv("BASINSCOPE_HUB_MIRROR", str(tmp_path))
     result = train("mnist-mlp", seed=0, width=4, epochs=1, batch_size=10)
     assert result.tensors["0.weight"].shape == (4, 784)
-    assert result.options.data == "mnist"
+    assert result.options.data == "mnist-full"
 
 
 @pytest.mark.parametrize(
