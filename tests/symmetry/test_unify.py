@@ -82,7 +82,7 @@ def random_axis(algebra: Algebra, size: int, generator: random.Random, pool: lis
     return axis
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.integers(2, 24), st.integers(0, 2**32), st.integers(1, 3))
 def test_unified_axes_move_alike(size, seed, times):
     generator, algebra, pool = random.Random(seed), Algebra(), []
@@ -96,7 +96,7 @@ def test_unified_axes_move_alike(size, seed, times):
         assert sorted(induced(algebra, axis, moves)) == list(range(size))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.integers(2, 24), st.integers(0, 2**32), st.data())
 def test_a_cut_axis_is_its_two_pieces(size, seed, data):
     generator, algebra = random.Random(seed), Algebra()
@@ -109,7 +109,7 @@ def test_a_cut_axis_is_its_two_pieces(size, seed, data):
     assert induced(algebra, axis, moves) == joined
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.integers(2, 36), st.integers(0, 2**32), st.data())
 def test_a_split_axis_is_its_two_factors(size, seed, data):
     generator, algebra = random.Random(seed), Algebra()

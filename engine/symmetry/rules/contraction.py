@@ -60,11 +60,8 @@ def outer(call: Call) -> Value:
 @rule("einsum")
 def einsum(call: Call) -> Value:
     """Axes with one letter are one axis; letters that the result lacks are summed."""
-    equation, operands = str(call.arguments["equation"]).replace(" ", ""), call.many("tensors")
-    inputs, arrow, output = equation.partition("->")
-    terms = inputs.split(",")
-    if not arrow or "." in equation or len(terms) != len(operands):
-        raise NoRuleError
+    operands = call.many("tensors")
+    terms, output = _einsum_terms(str(call.arguments["equation"]), [len(axes) for axes in operands])
     known: dict[str, Expression] = {}
     for term, axes in zip(terms, operands, strict=True):
         for letter, axis in zip(term, axes, strict=True):
@@ -73,6 +70,26 @@ def einsum(call: Call) -> Value:
             elif axis.size != 1:
                 call.unify(known[letter], axis)
     return tuple(known[letter] for letter in output)
+
+
+def _einsum_terms(equation: str, ranks: list[int]) -> tuple[list[str], str]:
+    """Return the letters of every operand and of the result, with dots spelled out.
+
+    The axes under the dots get letters of their own, aligned from the right.
+    """
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if not arrow:
+        letters = inputs.replace(",", "").replace(".", "")
+        once = sorted(letter for letter in set(letters) if letters.count(letter) == 1)
+        output = ("..." if "..." in inputs else "") + "".join(once)
+    counts = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=True)]
+    dots = "".join(map(str, range(9, -1, -1)))[-max(counts) :] if max(counts) else ""
+    spelled = [
+        term.replace("...", dots[len(dots) - count :])
+        for term, count in zip(terms, counts, strict=True)
+    ]
+    return spelled, output.replace("...", dots)
 
 
 @rule("conv1d", "conv2d", "conv3d", "convolution", "_convolution")
