@@ -232,7 +232,7 @@ def _add_legend(figure: go.Figure, summary: Summary) -> None:
 
     An annotation, since a legend cannot be tied to a plot area of fixed aspect.
     """
-    names = {trace.name for trace in figure.data}
+    names = {getattr(trace, "name", None) for trace in figure.data}
     threshold = (summary.get("basins") or {}).get("threshold")
     lines = []
     if OUTLINE in names:

@@ -16,7 +16,8 @@ from engine.figures.scale import LossScale, loss_scale
 from engine.figures.style import Look, empty_figure, styled
 
 HEIGHT = 620
-LIFT = 0.012  # of the height, so that lines lie on the surface and not in it
+STEM = 0.22  # of the height
+LIFT = 0.022  # of the height, so that lines lie on the surface and not in it
 
 
 def surface_figure(
@@ -113,18 +114,27 @@ def _add_models(figure: go.Figure, summary: Summary, look: Look) -> None:
             x=[u],
             y=[v],
             z=_lifted(look.scale, np.array([loss]), 2),
-            mode="markers+text",
+            mode="markers",
             marker={
                 "symbol": MARKERS[name].symbol_3d,
                 "size": 8,
                 "color": look.colours.models[name],
                 "line": {"width": 2, "color": "#ffffff"},
             },
-            text=[f"<b>{texts[name]}</b>"],
-            textposition="top center",
-            textfont={"size": 17, "color": look.colours.text},
             name=MARKERS[name].label,
             hovertemplate=f"<b>{MARKERS[name].label}</b><extra></extra>",
+        )
+        figure.add_scatter3d(
+            x=[u, u],
+            y=[v, v],
+            z=_lifted(look.scale, np.array([loss, loss])) + np.array([0, _stem(look.scale)]),
+            mode="lines+text",
+            line={"width": 2, "color": "#ffffff"},
+            text=["", f"<b>{texts[name]}</b>"],
+            textposition="top center",
+            textfont={"size": 18, "color": "#ffffff"},  # the dark surface is behind it
+            name=f"label {MARKERS[name].label}",
+            hoverinfo="skip",
         )
 
 
@@ -132,6 +142,12 @@ def _lifted(scale: LossScale, loss: np.ndarray, times: float = 1) -> np.ndarray:
     """Return the drawn heights of losses, just above the surface."""
     low, high = scale.bounds
     return scale.value(loss) + times * LIFT * (high - low)
+
+
+def _stem(scale: LossScale) -> float:
+    """Return how far over its marker a label stands, so that no ridge hides it."""
+    low, high = scale.bounds
+    return STEM * (high - low)
 
 
 def _scene(look: Look) -> dict:
@@ -154,5 +170,8 @@ def _scene(look: Look) -> dict:
             "ticktext": texts,
         },
         "aspectratio": {"x": 1, "y": 1, "z": 0.55},
-        "camera": {"eye": {"x": 0.4, "y": -1.5, "z": 1.4}, "center": {"x": 0, "y": 0, "z": -0.2}},
+        "camera": {
+            "eye": {"x": -0.62, "y": -1.4, "z": 1.42},
+            "center": {"x": 0, "y": 0, "z": -0.2},
+        },
     }

@@ -161,11 +161,17 @@ def _layers_tab(summary: Mapping[str, Any]) -> None:
             f"**{distance['a_b']:.1f}** → **{distance['a_pi_b']:.1f}**."
         )
     chart(layers_figure(summary, theme=theme()), "layers", "cosine before and after, by layer")
-    percent_bar = st.column_config.ProgressColumn("moved", format="percent", max_value=1.0)
+    rows = layer_rows(summary)
+    columns: dict[str, Any] = {
+        name: st.column_config.NumberColumn(format="%.3f")
+        for name in (rows[0] if rows else ())
+        if name.startswith(("cosine", "distance"))
+    }
+    columns["moved"] = st.column_config.ProgressColumn(format="percent", max_value=1.0)
     st.dataframe(
-        layer_rows(summary),
+        rows,
         hide_index=True,
-        column_config={"moved": percent_bar},
+        column_config=columns,
         alt="Every parameter: how far permuted, cosine and distance before and after",
     )
     st.caption("moved: the share of a layer's permutable units that changed place.")
@@ -175,9 +181,10 @@ def _matching_tab(summary: Mapping[str, Any]) -> None:
     """How the permutation was found, and the symmetry that it is taken from."""
     matching, symmetry = summary.get("matching") or {}, summary.get("symmetry") or {}
     if matching:
+        starts = len(matching["restarts"])
         st.markdown(
             f"Weight matching, {count(matching['sweeps'])} sweeps, seed {matching['seed']}, "
-            f"{count(len(matching['restarts']))} start(s). {matching['stop_sentence']} "
+            f"{'one start' if starts == 1 else f'{starts} starts'}. {matching['stop_sentence']} "
             f"It moved **{count(matching['moved_units'])}** of {count(matching['total_units'])} "
             "units."
         )

@@ -28,16 +28,15 @@ def sidebar(shown: Shown) -> None:
     with st.expander("Matching, plane, BatchNorm"):
         settings.run_settings(has_batch_norm(pair))
     spec, problem = wanted(pair)
-    label = "Run" if spec is None or spec.run_id != shown.run_id else "Run (shown)"
     if st.button(
-        label,
+        "Run",
         key=keys.START,
         type="primary",
         width="stretch",
         disabled=spec is None,
         help=problem,
     ):
-        start(spec, pair)
+        start(spec, pair, shown)
     if problem:
         st.caption(problem)
     elif spec is not None and shown.result is not None and spec.run_id != shown.run_id:
@@ -64,14 +63,17 @@ def wanted(pair: Pair) -> tuple[CompareSpec | None, str | None]:
         return None, str(error)
 
 
-def start(spec: CompareSpec | None, pair: Pair) -> None:
-    """Ask the run and go to its address."""
+def start(spec: CompareSpec | None, pair: Pair, shown: Shown) -> None:
+    """Ask the run and go to its address, unless its answer is on the page already."""
     if spec is None or pair.a.info is None or pair.b.info is None:
         return
     try:
         run_id = access.submit(spec, f"{pair.a.info.name} → {pair.b.info.name}")
     except BasinscopeError as error:
         st.error(str(error))
+        return
+    if run_id == shown.run_id and shown.result is not None:
+        st.toast("The store has the answer to this very question: it is the one shown.")
         return
     st.query_params[keys.RUN] = run_id
     st.rerun()

@@ -148,6 +148,14 @@ def test_run_asks_what_the_settings_say_and_opens_it(installation, app, executor
     assert "mnist-mlp, seed 0 → mnist-mlp, seed 1" in words(app)
 
 
+def test_run_on_what_is_shown_says_so_and_asks_nothing(installation, app, executor):
+    app.run()
+    run_button(app).click().run()
+    assert not app.exception
+    assert "it is the one shown" in app.toast[0].value
+    assert executor.started == 0
+
+
 def test_a_running_run_shows_stages_sweeps_and_the_coarse_plane(installation, app):
     store, _ = installation
     spec = compare_spec(samples=10)
