@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
+from engine.errors import BasinscopeError
 from pages.ui import engine_access as access
 from pages.ui.look import use_style
 
 st.set_page_config(page_title="Basinscope", page_icon="◉", layout="wide")
 use_style()
 st.logo("assets/logo.svg", size="large")
-access.executor()  # takes up the runs that an earlier app left unfinished
+try:
+    access.executor()  # takes up the runs that an earlier app left unfinished
+except (BasinscopeError, OSError) as error:
+    st.error(f"{error} Set BASINSCOPE_HOME to a folder that can be written.")
+    st.stop()
 st.navigation(
     [
         st.Page("pages/explore.py", title="Explore", icon=":material/explore:", default=True),

@@ -27,11 +27,15 @@ def html_headline(summary: Summary, provenance: Mapping[str, Any]) -> None:
     told: Headline = headline(summary)
     seconds = (provenance.get("seconds") or {}).get("match")
     took = f" Weight matching took {duration(seconds)}." if is_number(seconds) else ""
+    st.html(f'<h1 class="bs-headline" title="{escape(told.detail)}">{escape(told.text)}</h1>')
+    html_proof(summary, took)
+
+
+def html_proof(summary: Summary, more: str = "") -> None:
+    """Write what shows that π(B) is B, and `more` after it."""
     st.html(
-        f'<h1 class="bs-headline" title="{escape(told.detail)}">'
-        f"{escape(told.text)}</h1>"
         f'<p class="bs-proof"><b>{escape(proof_lead(summary))}</b> '
-        f"{escape(proof_sentence(summary))}{took}</p>"
+        f"{escape(proof_sentence(summary))}{escape(more)}</p>"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine.errors import BasinscopeError
 from engine.figures.numbers import count, is_number, percent, plain
 from pages.ui import engine_access as access
 from pages.ui.cards import model_card
@@ -19,7 +20,9 @@ def show_pair(pair: Pair, summary: Mapping[str, Any] | None) -> None:
     """Write both cards; a shown result adds the losses of the networks that it is about."""
     for side, network in pair.sides.items():
         if network.problem:
-            st.error(f"**{LETTERS[side]}** {network.name}: {network.problem}")
+            named = network.problem.startswith(network.name)
+            name = "" if named or not network.name else f"{network.name}: "
+            st.error(f"**{LETTERS[side]}** {name}{network.problem}")
         elif network.info is not None:
             model_card(side, network.info.name, _lines(side, network, pair, summary or {}))
         elif network.waiting is None:
@@ -57,7 +60,10 @@ def _lines(side: str, network: Side, pair: Pair, summary: Mapping[str, Any]) -> 
 @st.fragment(run_every=POLL)
 def _wait(runs: tuple[str, ...]) -> None:
     """Say what is being read, and redraw the page when it is."""
-    statuses = [access.store().status(run) for run in runs]
+    try:
+        statuses = [access.store().status(run) for run in runs]
+    except BasinscopeError:  # deleted meanwhile: the card says so
+        st.rerun()
     if all(status.ended for status in statuses):
         st.rerun()
     for status in statuses:

@@ -13,6 +13,7 @@ from engine.figures.numbers import count, duration
 from engine.runs import Partial, RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
+from pages.ui.cards import html_proof
 from pages.ui.look import chart, square_chart, theme
 
 POLL = 1.0  # seconds
@@ -34,7 +35,10 @@ KNOWN_PLACES = {"positions": {"A": [0.0, 0.0], "B": [1.0, 0.0]}}
 @st.fragment(run_every=POLL)
 def show_progress(run_id: str) -> None:
     """Draw a run's progress every second until it ends, then redraw the page."""
-    status = access.store().status(run_id)
+    try:
+        status = access.store().status(run_id)
+    except BasinscopeError:  # deleted meanwhile: the page says so
+        st.rerun()
     if status.ended:
         st.rerun()
     st.html(f'<h1 class="bs-headline">{escape(_title(status))}</h1>{_stages(status.stage)}')
@@ -49,9 +53,12 @@ def show_progress(run_id: str) -> None:
     tiles = [event for event in events if event.get("kind") == "tile"]
     trace = [event["objective"] for event in events if event.get("kind") == "sweep"]
     left, right = st.columns([3, 2], gap="medium")
+    partial = access.store().partial(run_id)
     with left:
-        partial_plane(access.store().partial(run_id), "partial_plane")
+        partial_plane(partial, "partial_plane")
     with right:
+        if partial.summary.get("equivalence"):
+            html_proof(partial.summary)
         st.html('<p class="bs-small"><b>Matching</b>: the objective after each sweep</p>')
         chart(objective_figure(trace, theme=theme()), "sweeps", "objective after each sweep")
         if tiles:
@@ -87,7 +94,9 @@ def show_ended(status: RunStatus) -> None:
             st.error(str(error))
         else:
             st.rerun()
-    partial_plane(access.store().partial(status.run_id), "kept_plane")
+    left, _ = st.columns([3, 2])
+    with left:
+        partial_plane(access.store().partial(status.run_id), "kept_plane")
 
 
 def _title(status: RunStatus) -> str:

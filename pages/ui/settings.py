@@ -211,9 +211,14 @@ def _data_file() -> None:
 
 @st.fragment(run_every=0.7)
 def _wait_for_data(known: dict[str, Any]) -> None:
-    status = access.store().status(known["run"])
-    if status.state == "done":
-        known["sha256"] = access.result(status).summary["sha256"]
+    try:
+        status = access.store().status(known["run"])
+        found = access.result(status).summary if status.state == "done" else None
+    except BasinscopeError as error:
+        st.error(str(error))
+        return
+    if found is not None:
+        known["sha256"] = found["sha256"]
         st.session_state[keys.INGEST_DATA] = known
         st.rerun()
     if status.ended:

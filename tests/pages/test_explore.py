@@ -287,7 +287,7 @@ def test_a_wrong_file_shows_the_workers_message(installation, app):
     store.index.claim("files", 1)
     store.index.finish(status.run_id, "running", "failed", "notes.txt is no checkpoint.")
     app.run()
-    assert "notes.txt is no checkpoint." in app.sidebar.error[0].value
+    assert app.sidebar.error[0].value == "**A** notes.txt is no checkpoint."
     assert run_button(app).disabled
 
 
@@ -344,3 +344,36 @@ def test_server_files_come_from_one_folder_only(installation, app, tmp_path, mon
     assert not app.exception
     (status,) = store.list("ingest")
     assert store.spec(status.run_id).path == str(folder / "deep" / "a.pt")
+
+
+def test_a_home_that_cannot_be_used_says_so(app, tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("BASINSCOPE_HOME", str(blocked / "home"))
+    app.run()
+    assert not app.exception
+    assert "Set BASINSCOPE_HOME to a folder" in app.error[0].value
+
+
+def test_an_uploaded_data_set_is_read_and_used(installation, app):
+    store, _ = installation
+    app.run()
+    app.selectbox(key=keys.DATA).set_value("uploaded").run()
+    assert "Upload a data set" in words(app)
+    assert run_button(app).disabled
+    app.file_uploader(key=keys.DATA_FILE).set_value(("mine.npz", b"data", "")).run()
+    (status,) = store.list("ingest-data")
+    sha256 = store.spec(status.run_id).upload
+    store.index.claim("files", 1)
+    summary = np.array(json.dumps({"sha256": sha256, "name": "mine.npz"}))
+    np.savez(store.run_folder(status.run_id) / "result.npz", summary=summary)
+    store.shelf.data_file(sha256, "npz").parent.mkdir(parents=True, exist_ok=True)
+    store.shelf.data_file(sha256, "npz").write_bytes(b"data")
+    store.index.finish(status.run_id, "running", "done")
+    app.run()
+    assert not app.exception
+    run_button(app).click().run()
+    spec = store.spec(address(app))
+    assert (spec.data.name, spec.data.sha256) == ("mine.npz", sha256)
+    app.run()
+    assert app.selectbox(key=keys.DATA).value == "uploaded"
