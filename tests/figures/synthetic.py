@@ -21,6 +21,75 @@ APART = (
     ((1.0, 0.0), (0.24, 0.3), 0.0),
     ((0.32, 0.74), (0.24, 0.3), 0.0),
 )
+LAYERS = ("0", "2", "4", "6")
+SHAPES = ([512, 784], [512, 512], [512, 512], [10, 512])
+# The parts of a summary that the landscape has no say in.
+MODEL: Mapping[str, Any] = {
+    "model": {
+        "family": "mlp",
+        "title": "MLP 784-512-512-512-10",
+        "evidence": ["Four matrices, each taking what the one before gives."],
+        "assumptions": ["ReLU between the layers."],
+        "parameters": 932362,
+        "classes": 10,
+        "input_shape": [784],
+    },
+    "symmetry": {
+        "groups": [
+            {"name": name, "size": 512, "layers": [f"{name}.weight", f"{name}.bias"]}
+            for name in LAYERS[:3]
+        ],
+        "log10_copies": 3499.5,
+        "moved_parameters": 932352,
+        "total_parameters": 932362,
+        "fixed": ["0.weight, axis 1: the input is fixed."],
+        "ops_without_rule": [],
+    },
+    "proof": {
+        "passed": True,
+        "max_abs_difference": 3e-14,
+        "relative": 2e-15,
+        "tolerance": 1e-9,
+        "trials": 2,
+    },
+    "equivalence": {
+        "max_abs_logit_difference": 8.1e-6,
+        "max_abs_logit": 31.0,
+        "samples": 2000,
+    },
+    "matching": {
+        "method": "weight",
+        "seed": 0,
+        "restarts": [742.0, 738.0],
+        "objective": 742.0,
+        "objective_identity": 12.0,
+        "trace": [12.0, 520.0, 690.0, 735.0, 742.0],
+        "sweeps": 4,
+        "stop_reason": "CONVERGED",
+        "stop_sentence": "A whole sweep brought no gain.",
+        "moved_units": 1530,
+        "total_units": 1536,
+    },
+    "distance": {
+        "a_b": 61.1,
+        "a_pi_b": 49.3,
+        "b_pi_b": 60.7,
+        "cosine_a_b": 0.01,
+        "cosine_a_pi_b": 0.35,
+    },
+    "layers": [
+        {
+            "parameter": f"{name}.weight",
+            "shape": shape,
+            "moved": 0.998 if name != "6" else 0.0,
+            "cosine_before": 0.01,
+            "cosine_after": 0.3 + 0.02 * index,
+            "distance_before": 30.0,
+            "distance_after": 24.0 - index,
+        }
+        for index, (name, shape) in enumerate(zip(LAYERS, SHAPES, strict=True))
+    ],
+}
 Basin = tuple[tuple[float, float], tuple[float, float], float]
 
 
@@ -121,7 +190,7 @@ def _summary(
         "version": 1,
         "a": {"name": "mnist-mlp, seed 0", "sha256": "a" * 64, "notes": []},
         "b": {"name": "mnist-mlp, seed 1", "sha256": "b" * 64, "notes": ["“module.” removed."]},
-        **_model(),
+        **MODEL,
         "midpoints": {name: _point(arrays, name, middle) for name in PATHS},
         "ends": {
             "a": _point(arrays, "naive", 0),
@@ -132,17 +201,7 @@ def _summary(
             name: {split: _barrier(arrays, name, split) for split in ("train", "test")}
             for name in PATHS
         },
-        "plane": {
-            "split": "test",
-            "resolution": resolution,
-            "extent": [-0.5, 1.5, -0.5, 1.5],
-            "positions": {name: list(at) for name, at in POSITIONS.items()},
-            "unit": 61.1,
-            "angle_degrees": 66.6,
-            "orthonormality": 1e-7,
-            "corner_difference": 3e-9,
-            "degenerate": None,
-        },
+        "plane": _plane(resolution),
         "basins": {
             "threshold": threshold,
             "threshold_rule": "2.5 times the lower loss of A and B.",
@@ -162,73 +221,16 @@ def _summary(
     }
 
 
-def _model() -> dict[str, Any]:
-    """Return the parts of a summary that the landscape has no say in."""
-    layers = ("0", "2", "4", "6")
-    shapes = ([512, 784], [512, 512], [512, 512], [10, 512])
+def _plane(resolution: int) -> dict[str, Any]:
+    """Return the plane's own part of the summary."""
     return {
-        "model": {
-            "family": "mlp",
-            "title": "MLP 784-512-512-512-10",
-            "evidence": ["Four matrices, each taking what the one before gives."],
-            "assumptions": ["ReLU between the layers."],
-            "parameters": 932362,
-            "classes": 10,
-            "input_shape": [784],
-        },
-        "symmetry": {
-            "groups": [
-                {"name": name, "size": 512, "layers": [f"{name}.weight", f"{name}.bias"]}
-                for name in layers[:3]
-            ],
-            "log10_copies": 3499.5,
-            "moved_parameters": 932352,
-            "total_parameters": 932362,
-            "fixed": ["0.weight, axis 1: the input is fixed."],
-            "ops_without_rule": [],
-        },
-        "proof": {
-            "passed": True,
-            "max_abs_difference": 3e-14,
-            "relative": 2e-15,
-            "tolerance": 1e-9,
-            "trials": 2,
-        },
-        "equivalence": {
-            "max_abs_logit_difference": 8.1e-6,
-            "max_abs_logit": 31.0,
-            "samples": 2000,
-        },
-        "matching": {
-            "method": "weight",
-            "seed": 0,
-            "restarts": [742.0, 738.0],
-            "objective": 742.0,
-            "objective_identity": 12.0,
-            "trace": [12.0, 520.0, 690.0, 735.0, 742.0],
-            "sweeps": 4,
-            "stop_reason": "CONVERGED",
-            "stop_sentence": "A whole sweep brought no gain.",
-            "moved_units": 1530,
-            "total_units": 1536,
-        },
-        "distance": {
-            "a_b": 61.1,
-            "a_pi_b": 49.3,
-            "b_pi_b": 60.7,
-            "cosine_a_b": 0.01,
-            "cosine_a_pi_b": 0.35,
-        },
-        "layers": [
-            {
-                "parameter": f"{name}.weight",
-                "shape": shape,
-                "moved": 0.998 if name != "6" else 0.0,
-                "cosine_before": 0.01,
-                "cosine_after": 0.3 + 0.02 * index,
-                "distance_before": 30.0,
-                "distance_after": 24.0 - index,
-            }
-            for index, (name, shape) in enumerate(zip(layers, shapes, strict=True))
-        ],
+        "split": "test",
+        "resolution": resolution,
+        "extent": [-0.5, 1.5, -0.5, 1.5],
+        "positions": {name: list(at) for name, at in POSITIONS.items()},
+        "unit": 61.1,
+        "angle_degrees": 66.6,
+        "orthonormality": 1e-7,
+        "corner_difference": 3e-9,
+        "degenerate": None,
     }
