@@ -21,6 +21,9 @@ from scipy import ndimage
 
 from engine.errors import LandscapeError
 
+# Models count as joined where a path rises by less than this share of the naive barrier.
+BARRIER_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class Basins:
@@ -97,19 +100,17 @@ def default_threshold(own_losses: Iterable[float], naive_top: float) -> tuple[fl
     worst = max(own := tuple(own_losses))
     if not all(math.isfinite(loss) and loss >= 0 for loss in own):
         raise LandscapeError(f"The models' own losses {own} are no basis for a threshold.")
-    if math.isfinite(naive_top) and naive_top > 1.1 * worst and worst > 0:
-        threshold = math.sqrt(worst * naive_top)
+    if math.isfinite(naive_top) and naive_top > 1.1 * worst:
+        threshold = worst + BARRIER_SHARE * (naive_top - worst)
         return threshold, (
-            f"under {threshold:.3g}: halfway, on a log scale, between the models' own losses "
-            f"(at most {worst:.3g}) and the top of the straight line from A to B ({naive_top:.3g})"
+            f"under {threshold:.3g}: the models' own losses (at most {worst:.3g}) plus a tenth "
+            f"of the way to the top of the straight line from A to B ({naive_top:.3g})"
         )
     threshold = 2 * worst or 1e-3
     reason = (
         "the line from A to B has no barrier to measure against"
         if naive_top <= 1.1 * worst
         else "the line from A to B has no finite top"
-        if worst > 0
-        else "a loss of 0 has no logarithm"
     )
     return threshold, f"under {threshold:.3g}: twice the models' own losses, as {reason}"
 

@@ -15,7 +15,7 @@ import streamlit as st
 from engine.errors import BasinscopeError
 from engine.runs import CheckpointInfo, CompareSpec
 from pages.ui import engine_access as access
-from pages.ui import keys
+from pages.ui import keys, settings
 
 SIDES = ("a", "b")
 LETTERS = {"a": "A", "b": "B"}
@@ -71,7 +71,13 @@ def choose_pair(shown: CompareSpec | None) -> Pair:
     options = [BUILTIN] * (builtin is not None) + [SHOWN] * own + [UPLOAD, HUB, SERVER]
     if st.session_state.get(keys.SOURCE) not in options:
         st.session_state[keys.SOURCE] = SHOWN if own else options[0]
-    source = st.selectbox("Networks", options, format_func=SOURCES.__getitem__, key=keys.SOURCE)
+    source = st.selectbox(
+        "Networks",
+        options,
+        format_func=SOURCES.__getitem__,
+        key=keys.SOURCE,
+        on_change=_new_source,
+    )
     if source == BUILTIN and builtin is not None:
         return Pair(Side(builtin[0]), Side(builtin[1]), fits=True)
     if source == SHOWN and shown is not None:
@@ -79,6 +85,14 @@ def choose_pair(shown: CompareSpec | None) -> Pair:
     choose = {UPLOAD: _uploads, HUB: _references, SERVER: _server_files}[source]
     choose()
     return _checked(_side("a"), _side("b"))
+
+
+def _new_source() -> None:
+    """Networks of the user's own start from the defaults, shown ones from the run shown."""
+    if st.session_state[keys.SOURCE] in (BUILTIN, SHOWN):
+        st.session_state.pop(keys.FILLED_FROM, None)
+    else:
+        settings.use_defaults()
 
 
 def _uploads() -> None:

@@ -32,8 +32,18 @@ def fill(spec: CompareSpec | None, run_id: str | None) -> None:
     state = st.session_state
     if state.get(keys.FILLED_FROM) == run_id and keys.SEED in state:
         return
-    data = spec.data if spec is not None else DataSpec(name="mnist")
     state[keys.FILLED_FROM] = run_id
+    _set(spec)
+
+
+def use_defaults() -> None:
+    """Set every setting to its default: a first look at other networks should be a quick one."""
+    _set(None)
+
+
+def _set(spec: CompareSpec | None) -> None:
+    state = st.session_state
+    data = spec.data if spec is not None else DataSpec(name="mnist")
     state[keys.DATA] = UPLOADED if data.sha256 else data.name
     state[keys.INGEST_DATA] = {"sha256": data.sha256, "name": data.name} if data.sha256 else None
     state[keys.ALL_SAMPLES] = data.samples is None

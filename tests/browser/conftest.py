@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.find_browser import find_browser
 
@@ -29,6 +29,9 @@ FLAGS = (
     "--no-first-run",
 )
 START_SECONDS = 60
+MOST_MILLISECONDS = 60_000
+
+expect.set_options(timeout=MOST_MILLISECONDS)
 
 
 @dataclass
@@ -120,6 +123,6 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     opened = context.new_page()
-    opened.set_default_timeout(60_000)
+    opened.set_default_timeout(MOST_MILLISECONDS)
     yield opened
     context.close()

@@ -115,6 +115,7 @@ def test_two_uploads_are_compared_to_the_end_and_the_link_lasts(app, page, small
     expect(page.get_by_text("the pair fits")).to_be_visible(timeout=MOST_SECONDS)
     expect(page.get_by_text("MLP 784-24-10").first).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"))
     expect(page.locator(HEADLINE)).to_contain_text("barrier", timeout=MOST_SECONDS)
     expect(page.get_by_text("π(B) is B")).to_be_visible(timeout=MOST_SECONDS)
     headline = page.locator(HEADLINE).inner_text()
@@ -150,7 +151,7 @@ def test_a_killed_worker_is_replaced_while_one_watches(app, page, small_pair):
     page.get_by_text("Matching, plane, BatchNorm").click()
     set_number(page, "Matching seed", 7)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("button", name="Cancel")).to_be_visible(timeout=MOST_SECONDS)
+    page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"))
     for worker in app.workers():
         os.kill(worker, signal.SIGKILL)
     expect(page.get_by_text("π(B) is B")).to_be_visible(timeout=MOST_SECONDS)
@@ -193,7 +194,8 @@ def test_an_unknown_link_says_so_and_leads_back(app, page):
 
 def test_runs_and_guide_open(app, page):
     open_app(page, app, "/runs")
-    expect(page.get_by_text("Two MNIST MLPs that differ in their seed alone").first).to_be_visible()
+    title = page.get_by_text("Two MNIST MLPs that differ in their seed alone")
+    expect(title.locator("visible=true").first).to_be_visible()
     open_app(page, app, "/guide")
     expect(page.get_by_text("2209.04836").first).to_be_visible()
     assert no_sideways_scroll(page)

@@ -115,8 +115,8 @@ def test_a_nan_threshold_is_refused():
 
 def test_the_default_threshold_lies_between_the_models_and_the_top():
     threshold, sentence = default_threshold([0.1, 0.09], 0.9)
-    assert threshold == pytest.approx(0.3)
-    assert "under 0.3: halfway, on a log scale" in sentence
+    assert threshold == pytest.approx(0.18)
+    assert "under 0.18: the models' own losses (at most 0.1) plus a tenth" in sentence
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_default_threshold_lies_between_the_models_and_the_top():
         ([0.2, 0.1], 0.2, 0.4, "no barrier"),
         ([0.2, 0.1], math.nan, 0.4, "no finite top"),
         ([0.2, 0.1], math.inf, 0.4, "no finite top"),
-        ([0.0, 0.0], 1.0, 1e-3, "a loss of 0 has no logarithm"),
+        ([0.0, 0.0], 1.0, 0.1, "plus a tenth of the way to the top"),
     ],
 )
 def test_the_default_threshold_says_why_it_is_another(own, top, expected, reason):

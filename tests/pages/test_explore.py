@@ -278,6 +278,20 @@ def test_two_uploads_are_read_checked_and_compared(installation, app, executor):
     assert (spec.a, spec.b) == ("c" * 64, "d" * 64)
 
 
+def test_networks_of_ones_own_start_from_the_defaults(installation, app):
+    app.run()
+    shown = (app.checkbox(key=keys.ALL_SAMPLES).value, app.selectbox(key=keys.PLANE_POINTS).value)
+    app.number_input(key=keys.SEED).set_value(9)
+    app.selectbox(key=keys.SOURCE).set_value("upload").run()
+    assert app.checkbox(key=keys.ALL_SAMPLES).value is False
+    assert app.number_input(key=keys.SAMPLES).value == 2000
+    assert app.selectbox(key=keys.PLANE_POINTS).value == 25
+    assert app.number_input(key=keys.SEED).value == 0
+    app.selectbox(key=keys.SOURCE).set_value("builtin").run()
+    again = (app.checkbox(key=keys.ALL_SAMPLES).value, app.selectbox(key=keys.PLANE_POINTS).value)
+    assert again == shown
+
+
 def test_a_wrong_file_shows_the_workers_message(installation, app):
     store, _ = installation
     app.run()
