@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import LandscapeError
-from engine.program import Program
+from engine.program import BatchStatistics, Program
 
 RESET_BATCH = 250
 
@@ -67,7 +67,6 @@ def reset_statistics(
         raise LandscapeError(
             f"BatchNorm statistics need at least 2 training inputs; {samples} was given."
         )
-    positions = _values_per_sample(program)
     run = program.with_batch_statistics()
     pools = {site.running_mean: _Pool() for site in program.batch_norms}
     # Batches of equal size, none of a single sample, which would have no variance.
@@ -75,9 +74,8 @@ def reset_statistics(
     for part in zip(*(tensor.tensor_split(batches) for tensor in inputs), strict=True):
         check()
         _, batch = run(params, *part)
-        for site in program.batch_norms:
-            count = len(part[0]) * positions[site.node]
-            pools[site.running_mean].add(batch[site.running_mean], batch[site.running_var], count)
+        for site, found in zip(program.batch_norms, batch, strict=True):
+            pools[site.running_mean].add(found)
     return {
         name: value.to(params[name].dtype)
         for site in program.batch_norms
@@ -96,9 +94,10 @@ class _Pool:
         self.mean = torch.zeros(())
         self._squares = torch.zeros(())
 
-    def add(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Pool a batch of `count` values per channel (Chan et al. 1979, equation 2.1)."""
-        mean, squares = mean.double(), variance.double() * (count - 1)
+    def add(self, batch: BatchStatistics) -> None:
+        """Pool what a batch showed (Chan et al. 1979, equation 2.1)."""
+        count, mean = batch.count, batch.mean.double()
+        squares = batch.variance.double() * (count - 1)
         if self.count == 0:
             self.count, self.mean, self._squares = count, mean, squares
             return
@@ -111,10 +110,3 @@ class _Pool:
     @property
     def variance(self) -> Tensor:
         return self._squares / (self.count - 1)
-
-
-def _values_per_sample(program: Program) -> dict[str, int]:
-    """Return, per BatchNorm node, how many values of a channel one sample has (its positions)."""
-    nodes = {node.name: node for node in program.graph_module.graph.nodes}
-    shapes = {site.node: nodes[site.node].meta["val"].shape for site in program.batch_norms}
-    return {node: math.prod(int(size) for size in shape[2:]) for node, shape in shapes.items()}

@@ -2,6 +2,13 @@
 
 from engine.program.capture import capture
 from engine.program.program import Program
-from engine.program.spec import BatchNormSite, InputSpec, ParameterSpec
+from engine.program.spec import BatchNormSite, BatchStatistics, InputSpec, ParameterSpec
 
-__all__ = ["BatchNormSite", "InputSpec", "ParameterSpec", "Program", "capture"]
+__all__ = [
+    "BatchNormSite",
+    "BatchStatistics",
+    "InputSpec",
+    "ParameterSpec",
+    "Program",
+    "capture",
+]

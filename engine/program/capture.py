@@ -7,6 +7,7 @@ with its reason.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 
 import torch
@@ -14,13 +15,16 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind, OutputKind
 
-from engine.errors import CaptureError
+from engine.errors import CaptureError, ProgramError
 from engine.program.functional import functional, writes
+from engine.program.placement import drop_trace_checks
 from engine.program.program import Program
 from engine.program.spec import InputSpec, ParameterSpec
 from engine.program.variants import digest
 
 SMALLEST_BATCH = 2
+MIXING = 1e-2
+"""Share of the largest output that rounding cannot explain, even in bfloat16."""
 
 
 def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> Program:
@@ -51,7 +55,7 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
         for node in graph.nodes
         if node.op == "placeholder" and node.name not in placeholders and node.name not in constants
     )
-    return Program(
+    program = Program(
         fx.GraphModule(graph_module, graph),
         placeholders=placeholders,
         parameters=parameters,
@@ -60,6 +64,8 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
         aliases=_aliases(module, set(parameters)),
         fingerprint=_fingerprint(graph, placeholders, constants),
     )
+    _refuse_mixing(program, exported.state_dict)
+    return program
 
 
 def _at_least_two(tensor: Tensor) -> Tensor:
@@ -76,7 +82,7 @@ def _export(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
     module.eval()
     try:
         with torch.no_grad():
-            shapes = tuple({0: Dim.DYNAMIC} for _ in inputs)
+            shapes = _dynamic_batches(module, len(inputs))
             return export(module, inputs, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # torch.export raises whatever the user's forward raises
         reason = str(error).strip().splitlines() or [type(error).__name__]
@@ -87,6 +93,16 @@ def _export(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
     finally:
         for part in training:
             part.training = True
+
+
+def _dynamic_batches(module: nn.Module, count: int) -> tuple[object, ...]:
+    """Return the dynamic batch of every input; those of a `*inputs` are nested, as in a call."""
+    batches = tuple({0: Dim.DYNAMIC} for _ in range(count))
+    kinds = [p.kind for p in inspect.signature(module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return batches
+    named = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*batches[:named], batches[named:]) if count > named else batches
 
 
 def _refuse_unsuitable(exported: ExportedProgram) -> None:
@@ -167,6 +183,29 @@ def _aliases(module: nn.Module, known: set[str]) -> dict[str, str]:
     }
 
 
+def _refuse_mixing(program: Program, state: Mapping[str, Tensor]) -> None:
+    """Raise CaptureError where a further sample changes the outputs of the ones before it."""
+    params = program.named(state)
+    device = next((tensor.device for tensor in params.values()), torch.device("cpu"))
+    if device.type == "meta":
+        return
+    drawn = program.sample_inputs(SMALLEST_BATCH + 1, torch.Generator().manual_seed(0))
+    inputs = [t.to(device, spec.dtype) for t, spec in zip(drawn, program.inputs, strict=True)]
+    try:
+        with torch.no_grad():
+            more = program(params, *inputs)[:SMALLEST_BATCH]
+            fewer = program(params, *(tensor[:SMALLEST_BATCH] for tensor in inputs))
+    except (ProgramError, IndexError):
+        return  # the drawn inputs are no possible ones (places beyond a table, say)
+    if more.shape != fewer.shape:
+        raise CaptureError("the forward must return one row of outputs per sample")
+    if bool(((more - fewer).abs() > MIXING * fewer.abs().max()).any()):
+        raise CaptureError(
+            "the outputs of a sample depend on the other samples of its batch, so that no loss "
+            "per sample is defined"
+        )
+
+
 def _keep_logits_only(exported: ExportedProgram) -> None:
     """Rewrite the graph's output to the logits alone."""
     graph = exported.graph_module.graph
@@ -178,6 +217,7 @@ def _keep_logits_only(exported: ExportedProgram) -> None:
     if not isinstance(logits, fx.Node) or not isinstance(logits.meta.get("val"), Tensor):
         raise CaptureError("the forward must return logits as a tensor")
     output.args = (logits,)
+    drop_trace_checks(graph)
     graph.eliminate_dead_code()
     exported.graph_module.recompile()
 

@@ -16,10 +16,16 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
+MAYBE_VIEWS = frozenset({"reshape", "contiguous", "flatten", "to", "type_as"})
+"""Ops that may hand back their argument although their schema does not say so."""
+
+DROPOUTS = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+
 
 def functional(exported: ExportedProgram) -> ExportedProgram:
     """Return an exported program that computes the same without writing to any tensor."""
     graph = exported.graph_module.graph
+    _drop_idle_dropout(graph)
     writing = [node for node in graph.nodes if writes(node)]
     if all(_rewrite(graph, node) for node in writing):
         exported.graph_module.recompile()
@@ -31,6 +37,17 @@ def functional(exported: ExportedProgram) -> ExportedProgram:
     _restore_batch_norm(exported.graph_module.graph)
     exported.graph_module.recompile()
     return exported
+
+
+def _drop_idle_dropout(graph: fx.Graph) -> None:
+    """Remove dropout in eval mode: it is its argument itself, memory included."""
+    for node in list(graph.nodes):
+        if not isinstance(node.target, torch._ops.OpOverload) or len(node.args) < 3:
+            continue
+        name = node.target._schema.name.removeprefix("aten::").removesuffix("_")
+        if name in DROPOUTS and node.args[2] is False:
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
 
 
 def writes(node: fx.Node) -> bool:
@@ -68,11 +85,10 @@ def _is_view(node: fx.Node) -> bool:
     target = node.target
     if not isinstance(target, torch._ops.OpOverload):
         return False
-    maybe = {torch.ops.aten.reshape.default, torch.ops.aten.contiguous.default}
     aliasing = any(
         r.alias_info is not None and not r.alias_info.is_write for r in target._schema.returns
     )
-    return aliasing or target in maybe or target._schema.name in ("aten::flatten", "aten::to")
+    return aliasing or target._schema.name.removeprefix("aten::") in MAYBE_VIEWS
 
 
 def _restore_batch_norm(graph: fx.Graph) -> None:

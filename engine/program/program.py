@@ -7,7 +7,7 @@ only dynamic dimension. Parameters are never mutated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor, fx
 
 from engine.errors import ProgramError
 from engine.program import variants
-from engine.program.spec import BatchNormSite, InputSpec, ParameterSpec
+from engine.program.placement import placed
+from engine.program.spec import BatchNormSite, BatchStatistics, InputSpec, ParameterSpec
 
 MOST_NAMES_SHOWN = 6
 
@@ -58,16 +59,17 @@ class Program:
         self.statistics_names = frozenset(
             name for site in self.batch_norms for name in (site.running_mean, site.running_var)
         )
+        self._traced_in = {spec.dtype for spec in self.parameters.values()}
         self._order = tuple(
             node.name for node in graph_module.graph.nodes if node.op == "placeholder"
         )
         self._variants: dict[object, fx.GraphModule] = {}
 
     def __call__(self, params: Mapping[str, Tensor], *inputs: Tensor) -> Tensor:
-        """Return the outputs (logits) for one batch.
+        """Return the outputs (logits) for one batch, in the precision of the parameters.
 
         Args:
-            params: every name in `parameters`; further names are ignored.
+            params: every name in `parameters`, or an alias of it; further names are ignored.
             inputs: one tensor per entry of `self.inputs`, shape [batch, *shape].
 
         Raises:
@@ -95,21 +97,23 @@ class Program:
 
         return run
 
-    def with_batch_statistics(self) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
+    def with_batch_statistics(self) -> Callable[..., tuple[Tensor, tuple[BatchStatistics, ...]]]:
         """Return a function that normalises every BatchNorm by its own batch.
 
-        Besides the outputs it returns the batch's mean and unbiased variance under the names
-        of the running statistics that they would replace. The parameters' own running
+        Besides the outputs it returns the batch's statistics of every site, in the order of
+        `batch_norms` (a layer that is called twice has two). The parameters' own running
         statistics are neither read nor written.
         """
         graph_module = self._variant(
             "batch statistics", lambda: variants.with_batch_statistics(self.graph_module)
         )
-        names = [n for s in self.batch_norms for n in (s.running_mean, s.running_var)]
 
-        def run(params: Mapping[str, Tensor], *inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def run(
+            params: Mapping[str, Tensor], *inputs: Tensor
+        ) -> tuple[Tensor, tuple[BatchStatistics, ...]]:
             outputs, values = self._run(graph_module, params, inputs)
-            return outputs, dict(zip(names, values, strict=True))
+            sites = zip(values[::3], values[1::3], values[2::3], strict=True)
+            return outputs, tuple(BatchStatistics(*site) for site in sites)
 
         return run
 
@@ -124,18 +128,41 @@ class Program:
         new = {old: names.get(old, old) for old in self.parameters}
         if len(set(new.values())) != len(new):
             raise ProgramError("two parameters would get the same name")
+        aliases = {alias: new[name] for alias, name in self.aliases.items()}
+        aliases |= {old: name for old, name in names.items() if self.aliases.get(name) == old}
         return Program(
             self.graph_module,
             placeholders={node: new[name] for node, name in self.placeholders.items()},
             parameters={new[name]: spec for name, spec in self.parameters.items()},
             constants=self.constants,
             inputs=self.inputs,
-            aliases={alias: new[name] for alias, name in self.aliases.items()},
+            aliases={a: name for a, name in aliases.items() if a not in new.values()},
             fingerprint=variants.digest(self.fingerprint, *new.values()),
         )
 
+    def under_names(self, names: Collection[str]) -> Program:
+        """Return the same Program with tied weights called as a checkpoint calls them.
+
+        Files that hold shared tensors once may keep another of their names than the module.
+        """
+        kept = {
+            name: alias
+            for alias, name in reversed(list(self.aliases.items()))
+            if alias in names and name not in names
+        }
+        return self.renamed(kept) if kept else self
+
+    def named(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the parameters that there are under the Program's own names, nothing else."""
+        found = {name: tensor for name, tensor in params.items() if name in self.parameters}
+        for alias, name in self.aliases.items():
+            if alias in params:
+                found.setdefault(name, params[alias])
+        return found
+
     def check(self, params: Mapping[str, Tensor]) -> None:
         """Raise ProgramError naming the parameters that are missing or have other shapes."""
+        params = self.named(params)
         missing = [name for name in self.parameters if name not in params]
         wrong = [
             f"{name} is {list(params[name].shape)}, not {list(spec.shape)}"
@@ -154,7 +181,7 @@ class Program:
         return tuple(
             torch.randn(batch, *spec.shape, generator=generator, dtype=dtype)
             if spec.dtype.is_floating_point
-            else torch.randint(0, max(spec.high, 2), (batch, *spec.shape), generator=generator)
+            else torch.randint(0, max(spec.high, 1), (batch, *spec.shape), generator=generator)
             for spec in self.inputs
         )
 
@@ -169,6 +196,20 @@ class Program:
             self._variants[key] = build()
         return self._variants[key]
 
+    def _placed(
+        self, graph_module: fx.GraphModule, dtype: torch.dtype | None, device: torch.device | None
+    ) -> fx.GraphModule:
+        """Return a graph fit for parameters of this precision and on this device."""
+        if dtype is None or device is None:
+            return graph_module
+        # In the precision of the trace its own casts are meant (a softmax in float32 amid
+        # bfloat16); in another one they are not, and float64 is asked for to be exact.
+        meant = dtype in self._traced_in and dtype is not torch.float64
+        lifted = None if meant else dtype
+        return self._variant(
+            (id(graph_module), lifted, device), lambda: placed(graph_module, lifted, device)
+        )
+
     def _run(self, graph_module: fx.GraphModule, params: Mapping[str, Tensor], inputs: tuple):
         if len(inputs) != len(self.inputs):
             raise ProgramError(f"the model takes {len(self.inputs)} inputs, got {len(inputs)}")
@@ -179,6 +220,8 @@ class Program:
                     + ", ".join(map(str, spec.shape))
                     + "]"
                 )
+        if self.aliases:
+            params = self.named(params)
         remaining = iter(inputs)
         arguments = []
         dtype, device = None, None
@@ -200,7 +243,7 @@ class Program:
             for value in arguments
         ]
         try:
-            return graph_module(*arguments)
+            return self._placed(graph_module, dtype, device)(*arguments)
         except (RuntimeError, ValueError) as error:
             self.check(params)
             raise ProgramError(f"the model could not be run: {error}") from error

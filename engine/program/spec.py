@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -39,3 +40,15 @@ class BatchNormSite:
     running_var: str
     channels: int
     eps: float
+
+
+@dataclass(frozen=True)
+class BatchStatistics:
+    """What one batch shows at one BatchNorm node, per channel."""
+
+    mean: Tensor
+    variance: Tensor
+    """Unbiased, as torch keeps it."""
+
+    count: int
+    """How many values of each channel there were: samples times positions."""

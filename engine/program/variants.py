@@ -55,7 +55,7 @@ def with_taps(graph_module: fx.GraphModule, names: Sequence[str]) -> fx.GraphMod
 
 
 def with_batch_statistics(graph_module: fx.GraphModule) -> fx.GraphModule:
-    """Return a copy whose BatchNorms use their batch; output (output, (mean, variance, …))."""
+    """Return a copy whose BatchNorms use their batch; it adds (mean, variance, count, …)."""
     graph = _copy(graph_module)
     statistics = []
     for node in list(graph.nodes):
@@ -64,7 +64,7 @@ def with_batch_statistics(graph_module: fx.GraphModule) -> fx.GraphModule:
         x, weight, bias, *_ = node.args
         with graph.inserting_before(node):
             result = graph.call_function(_normalise_by_batch, (x, weight, bias, node.args[7]))
-            parts = [graph.call_function(operator.getitem, (result, i)) for i in range(3)]
+            parts = [graph.call_function(operator.getitem, (result, i)) for i in range(4)]
         node.replace_all_uses_with(parts[0])
         graph.erase_node(node)
         statistics += parts[1:]
@@ -73,12 +73,12 @@ def with_batch_statistics(graph_module: fx.GraphModule) -> fx.GraphModule:
 
 def _normalise_by_batch(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x normalised per channel by its own batch, with the mean and unbiased variance."""
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Return x normalised per channel by its own batch: mean, unbiased variance, count."""
     mean, variance = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
     # With momentum 1 the running statistics become the batch's own, in torch's single pass.
     out = torch.nn.functional.batch_norm(x, mean, variance, weight, bias, True, 1.0, eps)
-    return out, mean, variance
+    return out, mean, variance, x.numel() // x.shape[1]
 
 
 def _has_statistics(node: fx.Node) -> bool:

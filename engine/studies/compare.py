@@ -20,7 +20,7 @@ from torch import Tensor
 from engine.checkpoints import Checkpoint, load_checkpoint
 from engine.data import Dataset
 from engine.errors import CancelledError
-from engine.landscape import ResetData, Span, evaluate, line, reset_statistics
+from engine.landscape import ResetData, Span, choose_batch_size, evaluate, line, reset_statistics
 from engine.program import Program
 from engine.studies import summary as summaries
 from engine.studies.alignment import Alignment, align
@@ -176,7 +176,10 @@ def _evaluate(
     options: CompareOptions,
     stages: Stages,
 ) -> _Study:
-    span = Span(("A", "B", "π(B)"), (subject.a.tensors, subject.b.tensors, pi_b))
+    # The Program's tensors alone: step counters may be in only one of the checkpoints.
+    models = (subject.a.tensors, subject.b.tensors, pi_b)
+    own_names = subject.program.parameters
+    span = Span(("A", "B", "π(B)"), tuple({n: model[n] for n in own_names} for model in models))
     own = torch.eye(len(MODELS), dtype=torch.float64)
     ends = {s: (Tile(f"ends-{s}", span, own, s, np.arange(len(MODELS))),) for s in SPLITS}
     edges = edge_tiles(span, options.line_points)
@@ -254,13 +257,17 @@ def _midpoint(
 ) -> dict[str, Tensor]:
     """Return ½(A + π(B)) with every tensor of A's checkpoint, in A's precision."""
     a = subject.a.tensors
-    half = torch.tensor([0.5, 0.5], dtype=torch.float64)
-    point = Span(("A", "π(B)"), (a, pi_b)).at(half)
+    both = [name for name, t in a.items() if t.is_floating_point() and name in pi_b]
+    span = Span(("A", "π(B)"), tuple({name: model[name] for name in both} for model in (a, pi_b)))
+    point = span.at(torch.tensor([0.5, 0.5], dtype=torch.float64))
     if reset is not None:
+        given = reset.inputs if isinstance(reset.inputs, tuple) else (reset.inputs,)
+        inputs = [t.to(span.dtype) if t.is_floating_point() else t for t in given]
+        # Batches as in the evaluation, since their size belongs to the definition.
+        size = choose_batch_size(subject.program, reset.batch_size, itemsize=span.dtype.itemsize)
         with torch.inference_mode():
-            inputs = reset.inputs if isinstance(reset.inputs, tuple) else (reset.inputs,)
-            point |= reset_statistics(subject.program, point, inputs)
-    return {name: point[name].to(tensor.dtype).clone() for name, tensor in a.items()}
+            point |= reset_statistics(subject.program, point, inputs, batch_size=size)
+    return {name: point.get(name, tensor).to(tensor.dtype).clone() for name, tensor in a.items()}
 
 
 def _provenance(stages: Stages, device: str) -> dict[str, object]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from engine.errors import SpecError
+
 
 @dataclass(frozen=True)
 class CompareOptions:
@@ -27,6 +29,9 @@ class CompareOptions:
         reset: recompute BatchNorm statistics at each point; None where the model has any.
         reset_samples: at most how many training images, drawn from the split's, for that.
         family: choices that a state dict does not show (`engine.families.recognise`).
+
+    Raises:
+        SpecError: a number of points is not possible.
     """
 
     data: str = "mnist"
@@ -45,3 +50,15 @@ class CompareOptions:
     reset: bool | None = None
     reset_samples: int = 1000
     family: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if self.line_points < 3 or self.line_points % 2 == 0:
+            raise SpecError(
+                f"line_points={self.line_points} is not possible: give an odd number of at least "
+                "3, so that the midpoint is among the points."
+            )
+        if self.plane_points < 0 or self.plane_points == 1:
+            raise SpecError(
+                f"plane_points={self.plane_points} is not possible: give at least 2 points per "
+                "axis, or 0 for no plane."
+            )

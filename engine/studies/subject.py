@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from engine.checkpoints import Checkpoint, check_finite, check_fit
@@ -49,7 +50,9 @@ def prepare(
     if program is None:
         recognition = recognise(a.tensors, **overrides)
         return Subject(a, b, build_program(recognition), recognition)
+    program = program.under_names(a.tensors)
     for checkpoint in (a, b):
+        _check_ties(checkpoint, program)
         missing = [name for name in program.parameters if name not in checkpoint.tensors]
         if missing:
             raise MismatchError(
@@ -58,6 +61,17 @@ def prepare(
             )
         program.check(checkpoint.tensors)
     return Subject(a, b, program, None)
+
+
+def _check_ties(checkpoint: Checkpoint, program: Program) -> None:
+    """Raise MismatchError where names of one tied parameter hold different values."""
+    held = checkpoint.tensors
+    for alias, name in program.aliases.items():
+        if alias in held and name in held and not torch.equal(held[alias], held[name]):
+            raise MismatchError(
+                f"{checkpoint.name} holds different values as {name} and {alias}, which are one "
+                "parameter in the given model; untie them in the module."
+            )
 
 
 def load_split(

@@ -52,6 +52,7 @@ def derive_symmetry(program: Program) -> Symmetry:
         report=describe(axes, walk.algebra, tuple(walk.without_rule)),
         shapes=shapes,
         trainable=trainable,
+        aliases=program.aliases,
     )
 
 

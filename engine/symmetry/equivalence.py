@@ -29,7 +29,7 @@ def equivalence(
     *,
     batch_size: int = 500,
 ) -> Equivalence:
-    """Compare the logits of B and π(B).
+    """Compare the logits of B and π(B), in float32 or the wider precision that they have.
 
     Args:
         program: the architecture of both.
@@ -43,9 +43,15 @@ def equivalence(
     """
     if not len(inputs):
         raise SymmetryError("two models cannot be compared on no inputs")
+    models = [program.named(model) for model in (b, pi_b)]
+    dtype = torch.float32
+    for tensor in (tensor for model in models for tensor in model.values()):
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    b, pi_b = ({name: tensor.to(dtype) for name, tensor in model.items()} for model in models)
     differences, sizes = [], []
     with torch.inference_mode():
-        for batch in inputs.split(batch_size):
+        for part in inputs.split(batch_size):
+            batch = part.to(dtype) if part.is_floating_point() else part
             logits = program(b, batch)
             differences.append((logits - program(pi_b, batch)).abs().max())
             sizes.append(logits.abs().max())

@@ -1,7 +1,7 @@
 """The proof: random permutations of all groups leave the outputs of this very model alone.
 
-Runs in float64 on random inputs; casts to lower precisions inside the model are lifted to
-float64 as well, since rounding is no part of the symmetry. Every second trial runs on
+Runs in float64 on random inputs; a Program lifts the casts to lower precisions inside the model
+as well, since rounding is no part of the symmetry. Every second trial runs on
 slightly jittered parameters, so that a branch that is silent in the given ones (a scale
 initialised to zero) is not overlooked. A proof is refused, not passed, where it could not
 see a difference: outputs that are not finite, or that do not depend on the inputs.
@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx
-from torch.fx.node import Argument, map_aggregate
+from torch import Tensor
 
 from engine.errors import ProofError
 from engine.program import Program
@@ -71,8 +70,7 @@ def prove(
     """
     started = time.perf_counter()
     generator = torch.Generator().manual_seed(seed)
-    exact = {name: _exact(params[name]) for name in program.parameters if name in params}
-    program = _in_double(program)
+    exact = {name: _exact(tensor) for name, tensor in program.named(params).items()}
     absolute = relative = 0.0
     with torch.inference_mode():
         for number in range(trials):
@@ -150,33 +148,6 @@ def _jittered(params: Mapping[str, Tensor], generator: torch.Generator) -> dict[
         moved = tensor + scale * noise
         result[name] = moved.abs() if bool((tensor >= 0).all()) else moved
     return result
-
-
-def _in_double(program: Program) -> Program:
-    """Return the Program with the casts to lower precisions that it makes itself lifted."""
-    graph = fx.Graph()
-    graph.output(graph.graph_copy(program.graph_module.graph, {}))
-    changed = False
-    for node in graph.nodes:
-        args, kwargs = (map_aggregate(x, _lifted) for x in (node.args, node.kwargs))
-        changed = changed or (args, kwargs) != (node.args, node.kwargs)
-        node.args, node.kwargs = args, kwargs
-    if not changed:
-        return program
-    return Program(
-        fx.GraphModule(program.graph_module, graph),
-        placeholders=program.placeholders,
-        parameters=program.parameters,
-        constants=program.constants,
-        inputs=program.inputs,
-        aliases=program.aliases,
-        fingerprint=program.fingerprint,
-    )
-
-
-def _lifted(argument: Argument) -> Argument:
-    low = isinstance(argument, torch.dtype) and argument.is_floating_point
-    return torch.float64 if low else argument
 
 
 def _blindness(outputs: Tensor) -> str | None:

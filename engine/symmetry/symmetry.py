@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import lgamma, log, prod
 
@@ -27,6 +27,9 @@ class Symmetry:
 
     trainable: frozenset[str]
     """The names that count as parameters, not as statistics."""
+
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Further names of tied parameters: alias → parameter name."""
 
     @cached_property
     def log10_copies(self) -> float:
@@ -62,7 +65,8 @@ class Symmetry:
 
         Args:
             permutation: over exactly this symmetry's groups.
-            params: every parameter that some group moves; other names pass unchanged.
+            params: every parameter that some group moves, under its name, an alias or both
+                (all are moved alike); other names pass unchanged.
 
         Returns:
             A new mapping with the same names, dtypes and devices; nothing is mutated.
@@ -77,7 +81,8 @@ class Symmetry:
             index = torch.arange(self.shapes[name][axis])
             for group, occurrence in actions:
                 _permute_stretch(index, occurrence, permutation[group])
-            result[name] = result[name].index_select(axis, index.to(result[name].device))
+            for held in self._names_of(name, params):
+                result[held] = result[held].index_select(axis, index.to(result[held].device))
         return result
 
     def check_permutation(self, permutation: Permutation) -> None:
@@ -101,13 +106,22 @@ class Symmetry:
                 actions.setdefault(key, []).append((group.name, occurrence))
         return actions
 
+    def _names_of(self, name: str, params: Mapping[str, Tensor]) -> list[str]:
+        """Return the names under which some parameters hold one that may be tied."""
+        names = [name, *(alias for alias, own in self.aliases.items() if own == name)]
+        return [held for held in names if held in params]
+
     def _check_parameters(self, params: Mapping[str, Tensor]) -> None:
         for name in dict.fromkeys(name for name, _ in self._actions):
-            if name not in params:
+            names = self._names_of(name, params)
+            if not names:
                 raise SymmetryError(f"the parameter {name} is missing")
-            found, expected = list(params[name].shape), list(self.shapes[name])
-            if found != expected:
-                raise SymmetryError(f"{name} has the shape {found}, the symmetry is for {expected}")
+            expected = list(self.shapes[name])
+            for held in names:
+                if (found := list(params[held].shape)) != expected:
+                    raise SymmetryError(
+                        f"{held} has the shape {found}, the symmetry is for {expected}"
+                    )
 
     def _unmoved(self, name: str, axis: int) -> int:
         covered = torch.zeros(self.shapes[name][axis], dtype=torch.bool)

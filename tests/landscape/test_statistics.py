@@ -8,6 +8,7 @@ from torch import nn
 
 from engine.errors import CancelledError, LandscapeError
 from engine.landscape import ResetData, reset_statistics
+from engine.program import capture
 from tests.landscape.oracle import program_of, state
 from tests.models import MODELS, Model
 
@@ -64,6 +65,31 @@ def test_several_batches_are_pooled_exactly(model):
         values = torch.cat(batches).transpose(0, 1).flatten(1)
         torch.testing.assert_close(got[f"{name}.running_mean"], values.mean(1))
         torch.testing.assert_close(got[f"{name}.running_var"], values.var(1))
+
+
+class Shared(nn.Module):
+    """One BatchNorm called twice, on rows that merge batch and positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        rows = x.flatten(0, 1)
+        rows = self.norm(3 * self.norm(rows) + rows + 1)
+        return rows.view(-1, 5, 3).mean(1)
+
+
+def test_a_layer_that_is_called_twice_pools_all_that_it_sees():
+    module, x = Shared(), torch.randn(7, 5, 3, dtype=torch.float64)
+    program = capture(module.eval(), x.float())
+    params = {name: t.double() for name, t in program.named(module.state_dict()).items()}
+    got = reset_statistics(program, params, (x,), batch_size=4)
+    seen, _ = train_forward(module, [x[:4], x[4:]])
+    values = torch.cat(seen["norm"])
+    assert len(values) == 70
+    torch.testing.assert_close(got["norm.running_mean"], values.mean(0))
+    torch.testing.assert_close(got["norm.running_var"], values.var(0))
 
 
 def test_the_points_own_statistics_do_not_matter_and_are_not_written():

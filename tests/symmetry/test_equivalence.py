@@ -38,6 +38,17 @@ def test_the_difference_is_the_largest_over_all_batches(mlp):
     assert found.max_abs_logit_difference == pytest.approx(2.5, rel=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_compared_in_float32_or_wider(mlp, dtype):
+    program, symmetry, b = mlp
+    b = {name: tensor.to(dtype) for name, tensor in b.items()}
+    pi_b = symmetry.apply(symmetry.random(torch.Generator().manual_seed(0)), b)
+    found = equivalence(program, b, pi_b, torch.randn(7, 12))
+    assert found.max_abs_logit_difference < 1e-5 * found.max_abs_logit
+    mixed = b | {"5.bias": b["5.bias"].float()}
+    assert equivalence(program, mixed, b, torch.randn(7, 12)).max_abs_logit_difference == 0
+
+
 def test_not_a_number_stays_one(mlp):
     program, _, b = mlp
     broken = {**b, "5.bias": torch.full((4,), float("nan"))}

@@ -21,7 +21,7 @@ def test_an_op_without_a_rule_fixes_what_it_touches_and_is_named():
 
 
 def test_a_form_that_a_rule_does_not_cover_is_named_as_well():
-    symmetry, _ = derived(lambda p, x: (x @ p.w).roll(1) @ p.v, {"w": (3, 4), "v": (4, 2)}, (3,))
+    symmetry, _ = derived(lambda p, x: x @ p.w.roll(1) @ p.v, {"w": (3, 4), "v": (4, 2)}, (3,))
     assert symmetry.groups == ()
     assert symmetry.report.ops_without_rule == ("aten.roll.default",)
 

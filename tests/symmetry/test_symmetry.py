@@ -8,10 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from engine.errors import SymmetryError
 from engine.program import capture
-from engine.symmetry import Group, Occurrence, Permutation, Report, Symmetry, derive_symmetry
+from engine.symmetry import Group, Occurrence, Permutation, Report, Symmetry, derive_symmetry, prove
 from tests.models import MODELS
 
 SHAPES = {"a.weight": (7, 2), "a.bias": (7,), "b.weight": (2, 12), "mean": (3,)}
@@ -160,3 +161,33 @@ def test_a_permutation_of_another_symmetry_is_refused(change, message):
 def test_a_permutation_that_lacks_a_group_is_refused():
     with pytest.raises(SymmetryError, match="lacks the groups inner, outer"):
         HAND.apply(Permutation({"a": torch.arange(3)}), some_params())
+
+
+class TiedEnds(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Embedding(7, 4)
+        self.last = nn.Linear(4, 7, bias=False)
+        self.last.weight = self.first.weight
+
+    def forward(self, tokens):
+        return self.last(self.first(tokens).sum(1))
+
+
+def test_every_name_of_a_tied_parameter_is_permuted():
+    module, tokens = TiedEnds(), torch.randint(7, (3, 2))
+    program = capture(module, tokens)
+    symmetry = derive_symmetry(program)
+    permutation = symmetry.random(torch.Generator().manual_seed(1))
+    assert not permutation.is_identity
+    both = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    permuted = symmetry.apply(permutation, both)
+    assert torch.equal(permuted["first.weight"], permuted["last.weight"])
+    assert not torch.equal(permuted["first.weight"], both["first.weight"])
+    module.load_state_dict(permuted)
+    torch.testing.assert_close(module(tokens), program(both, tokens))
+    alone = symmetry.apply(permutation, {"last.weight": both["last.weight"]})
+    assert torch.equal(alone["last.weight"], permuted["last.weight"])
+    assert prove(program, symmetry, {"last.weight": both["last.weight"]}).passed
+    with pytest.raises(SymmetryError, match=r"last\.weight has the shape \[2, 4\]"):
+        symmetry.apply(permutation, both | {"last.weight": torch.zeros(2, 4)})
