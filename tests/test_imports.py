@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 ENGINE = ROOT / "engine"
 
 LAYERS = (
-    {"errors", "home"},
+    {"errors"},
+    {"home"},
     {"checkpoints", "program", "data"},
     {"families", "symmetry"},
     {"matching", "landscape"},

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.runs.files import parse_json
+
 Event = Mapping[str, Any]
 
 
@@ -89,7 +91,7 @@ def _line(event: Event) -> bytes:
 
 def _parse(line: bytes) -> Event | None:
     try:
-        event = json.loads(line)
+        event = parse_json(line)
     except ValueError:
         return None
     return event if isinstance(event, dict) else None

@@ -8,6 +8,7 @@ stamps in the order of their names: equal arrays give equal bytes.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import tempfile
@@ -16,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -118,6 +119,18 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _read_member(data: bytes) -> np.ndarray:
     return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that may be damaged or hostile.
+
+    Raises:
+        ValueError: it is no JSON, or nested deeper than any file of a run.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def copy_stream(source: BinaryIO, write: Callable[[bytes], object], block: int = 1 << 20) -> None:

@@ -222,20 +222,18 @@ class RunIndex:
             return connection.execute(statement, values).rowcount > 0
 
     def _prepare(self) -> bool:
-        existed = self.path.exists()
+        """Return whether the tables had to be made: the folders then say which runs there are."""
         try:
-            self._create()
+            return self._create()
         except RunError as error:
             if not _is_damage(error.__cause__):
                 raise
             self.path.replace(self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}"))
             for suffix in ("-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-            self._create()
-            return True
-        return not existed
+            return self._create()
 
-    def _create(self) -> None:
+    def _create(self) -> bool:
         with self.connection() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA_VERSION:
@@ -243,10 +241,14 @@ class RunIndex:
                     f"The index of runs {self.path} was written by a newer Basinscope"
                     f" (version {version}; this one knows {SCHEMA_VERSION}). Update Basinscope."
                 )
-            if version < SCHEMA_VERSION:
+            tables = "SELECT COUNT(*) FROM sqlite_master WHERE name IN ('runs', 'workers')"
+            (found,) = connection.execute(tables).fetchone()
+            made = version < SCHEMA_VERSION or found < 2
+            if made:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.executescript(_SCHEMA)
                 connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            return made
 
 
 def _is_damage(error: BaseException | None) -> bool:

@@ -119,7 +119,7 @@ class LocalExecutor:
         while not self._closed.wait(interval):
             try:
                 self.ensure_worker()
-            except RunError:
+            except (RunError, OSError):  # it may work again later, when there is room on the disk
                 _log.exception("the workers cannot be kept alive")
 
     def _start(self, lane: str) -> None:

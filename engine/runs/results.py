@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from engine.errors import RunError
 from engine.runs.events import read_events
-from engine.runs.files import read_arrays
+from engine.runs.files import parse_json, read_arrays
 from engine.runs.spec import CompareSpec, Spec
 from engine.runs.tiles import DiskTiles
 
@@ -119,7 +118,7 @@ def read_result(folder: Path) -> Result:
     """
     try:
         arrays = read_arrays(folder / RESULT_FILE)
-        summary = json.loads(str(arrays.pop("summary")))
+        summary = parse_json(str(arrays.pop("summary")))
         if not isinstance(summary, dict):
             raise ValueError("its summary is no object")
     except FileNotFoundError:
@@ -137,7 +136,7 @@ def read_result(folder: Path) -> Result:
 def read_provenance(folder: Path) -> Mapping[str, Any]:
     """Return where a run was computed; empty when that is lost, since no number depends on it."""
     try:
-        found = json.loads((folder / PROVENANCE_FILE).read_bytes())
+        found = parse_json((folder / PROVENANCE_FILE).read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -166,7 +165,7 @@ def _merge(tiles: DiskTiles, keys: tuple[str, ...], spec: CompareSpec) -> dict[s
             continue
         index = tile["index"]
         for quantity in QUANTITIES:
-            if quantity in tile and tile[quantity].shape == index.shape:
+            if _holds(tile.get(quantity), index):
                 flat.setdefault(f"{name}_{quantity}", np.full(size, np.nan))[index] = tile[quantity]
         if name.startswith("plane"):
             flat.setdefault("plane_done", np.zeros(size, dtype=bool))[index] = True
@@ -195,6 +194,10 @@ def _fits(index: np.ndarray | None, size: int) -> bool:
     if index is None or index.ndim != 1 or index.dtype.kind not in "iu":
         return False
     return bool(np.all((index >= 0) & (index < size)))
+
+
+def _holds(values: np.ndarray | None, index: np.ndarray) -> bool:
+    return values is not None and values.shape == index.shape and values.dtype.kind == "f"
 
 
 def _number(value: Any) -> float | None:

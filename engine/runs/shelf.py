@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import tempfile
 import time
@@ -21,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from engine.errors import LimitError, RunError
-from engine.runs.files import check_sha256, copy_stream, folder_bytes, sync_folder
+from engine.runs.files import check_sha256, copy_stream, folder_bytes, parse_json, sync_folder
 
 METADATA_KEY = "basinscope"
 DATA_FORMATS = ("npz", "safetensors")
@@ -252,8 +251,8 @@ def read_info(path: Path, builtin: bool = False) -> CheckpointInfo:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= _MOST_HEADER:
                 raise ValueError("no header")
-            header = json.loads(stream.read(length))
-        found = json.loads(header["__metadata__"][METADATA_KEY])
+            header = parse_json(stream.read(length))
+        found = parse_json(header["__metadata__"][METADATA_KEY])
         return CheckpointInfo(
             sha256=check_sha256(found["sha256"]),
             name=str(found["name"]),

@@ -29,6 +29,7 @@ from pydantic import (
 
 from engine.data.catalogue import DATASETS
 from engine.errors import SpecError
+from engine.runs.files import parse_json
 
 LANES = ("compute", "files")
 
@@ -37,6 +38,8 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Samples = Annotated[int, Field(strict=True, ge=1)]
 # Adding 0.0 turns -0.0, which compares equal but is written differently, into 0.0.
 Real = Annotated[float, Field(allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)]
+# A plane this large shows nothing more, and differences of its ends stay finite.
+Place = Annotated[Real, Field(ge=-1e6, le=1e6)]
 
 
 def _freeze(options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -45,7 +48,8 @@ def _freeze(options: Mapping[str, Any]) -> Mapping[str, Any]:
         parts = value if isinstance(value, list | tuple) else (value,)
         for part in parts:
             finite = not isinstance(part, float) or math.isfinite(part)
-            if not finite or not isinstance(part, bool | int | str | float):
+            small = not isinstance(part, int) or abs(part) < 2**63
+            if not finite or not small or not isinstance(part, bool | int | str | float):
                 raise ValueError(f"{name} must be a number, a text, true, false or a list of them")
         frozen[name] = tuple(parts) if isinstance(value, list | tuple) else value
     return MappingProxyType(frozen)
@@ -152,7 +156,7 @@ class CompareSpec(Spec):
     restarts: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
     line_points: Annotated[int, Field(strict=True, ge=3, le=1001), AfterValidator(_odd)] = 25
     plane_points: Annotated[int, Field(strict=True, ge=0, le=257), AfterValidator(_side)] = 25
-    extent: tuple[Real, Real, Real, Real] = (-0.5, 1.5, -0.5, 1.5)
+    extent: tuple[Place, Place, Place, Place] = (-0.5, 1.5, -0.5, 1.5)
     reset: StrictBool | None = None
     reset_samples: Samples = 1000
     overrides: Options = Field(default_factory=dict, validate_default=True)
@@ -195,10 +199,13 @@ class IngestSpec(Spec):
         Raises:
             SpecError: there is no such file.
         """
-        full = Path(path).expanduser().resolve()
-        if not full.is_file():
-            raise SpecError(f"path: there is no file {path} on this server.")
-        found = full.stat()
+        try:
+            full = Path(path).expanduser().resolve()
+            found = full.stat() if full.is_file() else None
+        except (OSError, ValueError, RuntimeError):  # too long, NUL bytes, no home folder
+            found = None
+        if found is None:
+            raise SpecError(f"path: there is no file {str(path)[:200]!r} on this server.")
         return cls(path=str(full), stamp=f"{found.st_size}-{found.st_mtime_ns}", **options)
 
     @property
@@ -250,7 +257,7 @@ def parse_spec(values: Mapping[str, Any] | str | bytes) -> Spec:
     """
     if isinstance(values, str | bytes):
         try:
-            values = json.loads(values)
+            values = parse_json(values)
         except ValueError as error:
             raise SpecError(f"The spec is no JSON: {error}.") from None
     if not isinstance(values, Mapping):
@@ -259,7 +266,7 @@ def parse_spec(values: Mapping[str, Any] | str | bytes) -> Spec:
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         raise SpecError(f"kind: {kind!r} is unknown; allowed: {', '.join(sorted(_KINDS))}.")
-    return model(**values)
+    return model(**{str(name): value for name, value in values.items()})
 
 
 def canonical_json(value: Any) -> str:
@@ -279,6 +286,13 @@ def _explain(error: ValidationError, model: type[Part]) -> str:
         else:
             reason = found["msg"].removeprefix("Value error, ")
             where = f"{place}: " if found["loc"] else model.prefix
-            was = f" (was {found['input']!r:.80})" if found["loc"] else ""
+            was = f" (was {_shown(found['input'])})" if found["loc"] else ""
             lines.append(f"{where}{reason}{was}.")
     return " ".join(lines)
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # a number of so many digits that Python does not write it
+        return "too long to show"

@@ -19,6 +19,7 @@ import numpy as np
 
 from engine.errors import RunError, SpecError
 from engine.home import home as default_home
+from engine.home import unusable
 from engine.runs.events import EventBatch, finite, read_events
 from engine.runs.files import check_run_id, pack_arrays, replacing, write_bytes
 from engine.runs.index import RunIndex
@@ -63,6 +64,9 @@ class Store:
         home: the folder; None for `engine.home.home()`.
         assets: folder of built-in checkpoints and of `runs/<run_id>/`; None for the shipped one.
         quota: most bytes that the home folder may hold for an upload to be taken.
+
+    Raises:
+        RunError: the home folder or its index cannot be used.
     """
 
     def __init__(
@@ -71,10 +75,13 @@ class Store:
         self.home = Path(home).resolve() if home is not None else default_home()
         self._assets = _ASSETS if assets is None else assets
         self.shelf = Shelf(self.home, self._assets, quota)
-        with FileLock(self.home / "store.lock"):
-            self.index = RunIndex(self.home / "basinscope.sqlite")
-            if self.index.rebuilt:
-                self._restore()
+        try:
+            with FileLock(self.home / "store.lock"):
+                self.index = RunIndex(self.home / "basinscope.sqlite")
+                if self.index.rebuilt:
+                    self._restore()
+        except OSError as error:
+            raise unusable(self.home, error) from error
 
     def submit(self, spec: Spec, title: str = "") -> str:
         """Ask a question; return its run's id.

@@ -63,3 +63,9 @@ def test_what_json_cannot_say_becomes_null(tmp_path: Path) -> None:
     line = (tmp_path / "events.jsonl").read_text()
     assert json.loads(line) == {"loss": None, "all": [1.0, None], "deep": {"x": [None]}}
     assert finite({1: True}) == {"1": True}
+
+
+def test_a_line_nested_without_end_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"[" * 100_000 + b"\n" + b'{"n":1}\n')
+    assert read_events(path).events == ({"n": 1},)

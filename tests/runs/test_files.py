@@ -15,6 +15,7 @@ from engine.runs.files import (
     copy_stream,
     folder_bytes,
     pack_arrays,
+    parse_json,
     read_arrays,
     replacing,
     write_arrays,
@@ -86,3 +87,9 @@ def test_a_stream_is_copied_in_blocks_and_a_folder_is_weighed(tmp_path: Path) ->
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
     assert folder_bytes(tmp_path) == 5
     assert folder_bytes(tmp_path / "absent") == 0
+
+
+@pytest.mark.parametrize("text", ["{", b"\xff", "[" * 100_000])
+def test_text_that_is_no_json_is_one_kind_of_error(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"Expecting|decode|nested too deeply"):
+        parse_json(text)

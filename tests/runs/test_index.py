@@ -134,3 +134,19 @@ def test_no_run_is_claimed_twice(store: Store) -> None:
         thread.join()
     assert sorted(claimed) == sorted(runs)
     assert {status.attempts for status in store.list()} == {1}
+
+
+def test_an_index_that_another_process_made_empty_is_filled_from_the_folders(store: Store) -> None:
+    finished = done(store, SlowSpec(seed=1))
+    for path in store.home.glob("basinscope.sqlite*"):
+        path.unlink()
+    with pytest.raises(RunError, match="no such table"):  # the look itself makes an empty file
+        store.status(finished)
+    assert Store(store.home, assets=store.home).status(finished).state == "done"
+
+
+def test_an_index_without_its_tables_is_filled_from_the_folders(store: Store) -> None:
+    finished = done(store, SlowSpec(seed=1))
+    with store.index.connection() as connection:
+        connection.execute("DROP TABLE runs")
+    assert Store(store.home, assets=store.home).status(finished).state == "done"

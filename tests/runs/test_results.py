@@ -77,3 +77,9 @@ def test_what_is_known_of_the_summary_is_shown(started: Store) -> None:
     log.append({"kind": "sweep", "summary": {"x": 1}})
     log.close()
     assert started.partial(SPEC.run_id).summary == {"model": 1, "plane": 3}
+
+
+def test_a_tile_of_texts_is_left_out(started: Store) -> None:
+    tiles = started.tiles(SPEC.run_id)
+    tiles.put("curve-naive-test-0000", {"index": np.array([0]), "loss": np.array(["much"])})
+    assert dict(started.partial(SPEC.run_id).arrays) == {}

@@ -113,6 +113,7 @@ def test_checkpoints_are_deleted_except_built_in_ones(shelf: Shelf, tmp_path: Pa
         b"\xff" * 8,
         (10).to_bytes(8, "little") + b"{",
         (2).to_bytes(8, "little") + b"[]",
+        (100_000).to_bytes(8, "little") + b"[" * 100_000,
         header_file({"sha256": SHA}),
         header_file({"sha256": "../x", "name": "a", "format": "b"}),
         header_file(["x"]),

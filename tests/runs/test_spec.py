@@ -179,7 +179,7 @@ def test_a_server_file_that_changes_is_another_question(tmp_path: Path) -> None:
     assert IngestSpec.from_path(path) == first
     path.write_bytes(b"three")
     assert IngestSpec.from_path(path).run_id != first.run_id
-    with pytest.raises(SpecError, match=r"there is no file .*absent\.pt on this server"):
+    with pytest.raises(SpecError, match=r"there is no file .*absent\.pt' on this server"):
         IngestSpec.from_path(tmp_path / "absent.pt")
 
 
@@ -188,3 +188,23 @@ def test_only_what_can_change_is_asked_again() -> None:
     assert IngestSpec(upload=A).pinned
     assert not IngestSpec(hub="org/name").pinned
     assert not IngestSpec(path="/models/a.pt").pinned
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("[" * 100_000, "no JSON: it is nested too deeply"),
+        ({**FIELDS, "kind": "compare", 3: 1}, "3: there is no such field"),
+        ({**FIELDS, "kind": "compare", "overrides": {"x": 10**5000}}, "overrides: x must be"),
+        ({**FIELDS, "kind": "compare", "extent": (-1e308, 1e308, 0, 1)}, "extent.0: .*-1000000"),
+    ],
+)
+def test_hostile_specs_are_refused_by_a_sentence(values: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        parse_spec(values)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000])
+def test_a_path_that_cannot_be_is_told(path: str) -> None:
+    with pytest.raises(SpecError, match=r"there is no file '.* on this server"):
+        IngestSpec.from_path(path)

@@ -91,7 +91,7 @@ def test_a_cancelled_run_is_queued_anew_when_asked_again(store: Store) -> None:
     assert store.status(run_id).state == "done"
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "gone", "no summary"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "gone", "no summary", "deep"])
 def test_a_damaged_result_is_told_and_computed_again(store: Store, damage: str) -> None:
     run_id = done(store, SlowSpec(tiles=5))
     path = store.run_folder(run_id) / "result.npz"
@@ -100,6 +100,8 @@ def test_a_damaged_result_is_told_and_computed_again(store: Store, damage: str) 
         path.unlink()
     elif damage == "no summary":
         np.savez(path, values=np.zeros(3))
+    elif damage == "deep":
+        np.savez(path, summary=np.array("[" * 100_000))
     else:
         half = len(good) // 2
         flipped = good[:half] + bytes([good[half] ^ 1]) + good[half + 1 :]
@@ -252,3 +254,9 @@ def test_the_web_process_needs_no_torch() -> None:
         "heavy = {'torch', 'scipy', 'streamlit'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_home_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(RunError, match=r"file cannot be used \(.*\); set BASINSCOPE_HOME"):
+        Store(tmp_path / "file")
