@@ -85,8 +85,9 @@ def _text(report: Mapping) -> str:
     without = ", ".join(report["ops_without_rule"]) or "none"
     lines.append(f"ops without a rule: {without}")
     proof = report["proof"]
-    lines.append(
-        f"proof: {proof['trials']} random permutations changed no output by more than "
+    found = (
+        f"{proof['trials']} random permutations changed no output by more than "
         f"{proof['max_abs_difference']:.1e} (float64)"
     )
+    lines.append(f"proof: {found if proof['trials'] else 'there is nothing to prove'}")
     return "\n".join(lines)

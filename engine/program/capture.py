@@ -38,6 +38,8 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
     Raises:
         CaptureError: the module cannot be traced, with the reason.
     """
+    if not isinstance(module, nn.Module):
+        raise CaptureError(f"a Program is made of an nn.Module, not of a {type(module).__name__}")
     inputs = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
     inputs = tuple(_at_least_two(tensor) for tensor in inputs)
     exported = _export(module, inputs)
@@ -70,6 +72,9 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
 
 def _at_least_two(tensor: Tensor) -> Tensor:
     """Return the example with two samples or more: one would be taken for a fixed size."""
+    if not isinstance(tensor, Tensor) or tensor.is_complex():
+        kind = tensor.dtype if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
+        raise CaptureError(f"an example input is a tensor of real numbers, got {kind}")
     if tensor.dim() == 0 or tensor.shape[0] == 0:
         raise CaptureError(f"an example input needs shape [batch, …], got {list(tensor.shape)}")
     if tensor.shape[0] >= SMALLEST_BATCH:
@@ -116,7 +121,7 @@ def _refuse_unsuitable(exported: ExportedProgram) -> None:
             raise _writes_to(state[node.args[0].name])
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
             continue
-        if torch.Tag.nondeterministic_seeded in node.target.tags and not _is_idle_dropout(node):
+        if torch.Tag.nondeterministic_seeded in node.target.tags and not _is_idle(node):
             raise CaptureError(f"the forward is random in eval mode: it calls {node.target}")
         if node.target is torch.ops.aten.batch_norm.default and node.args[5]:
             raise CaptureError(
@@ -129,11 +134,15 @@ def _writes_to(target: str | None) -> CaptureError:
     return CaptureError(f"the forward writes to {target} in eval mode; it must be a pure function")
 
 
-def _is_idle_dropout(node: fx.Node) -> bool:
+def _is_idle(node: fx.Node) -> bool:
     """Return whether a node of a random op draws nothing: dropout in eval mode or of rate 0."""
-    names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
-    given = dict(zip(names, node.args, strict=False)) | node.kwargs
-    return given.get("train") is False or not given.get("dropout_p", given.get("p", 0.0))
+    schema = node.target._schema.arguments  # type: ignore[union-attr]
+    given = {argument.name: argument.default_value for argument in schema}
+    given |= dict(zip(given, node.args, strict=False)) | node.kwargs
+    if given.get("train") is False or given.get("training") is False:
+        return True
+    rates = [given[name] for name in ("dropout_p", "p") if name in given]
+    return bool(rates) and not any(rates)
 
 
 def _bind(
@@ -155,6 +164,11 @@ def _bind(
         is_state = (
             spec.kind in (InputKind.PARAMETER, InputKind.BUFFER) and spec.persistent is not False
         )
+        if spec.kind is InputKind.PARAMETER and value.is_complex():
+            raise CaptureError(
+                f"the parameter {target} is complex, which is not handled; keep its real and its "
+                "imaginary part as two parameters"
+            )
         if not is_state or not value.is_floating_point():
             constants[node] = value.detach().clone()
             continue
@@ -216,6 +230,12 @@ def _keep_logits_only(exported: ExportedProgram) -> None:
     logits = values[index] if index < len(values) else None
     if not isinstance(logits, fx.Node) or not isinstance(logits.meta.get("val"), Tensor):
         raise CaptureError("the forward must return logits as a tensor")
+    value = logits.meta["val"]
+    if not value.is_floating_point() or value.dim() == 0:
+        raise CaptureError(
+            "the forward must return logits, one row of floating-point numbers per sample; it "
+            f"returns {value.dtype} of {value.dim()} dimensions"
+        )
     output.args = (logits,)
     drop_trace_checks(graph)
     graph.eliminate_dead_code()

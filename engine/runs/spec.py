@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
@@ -199,11 +200,10 @@ class IngestSpec(Spec):
         Raises:
             SpecError: there is no such file.
         """
-        try:
-            full = Path(path).expanduser().resolve()
+        full, found = Path(path), None
+        with suppress(OSError, ValueError, RuntimeError):  # too long, NUL bytes, no home folder
+            full = full.expanduser().resolve()
             found = full.stat() if full.is_file() else None
-        except (OSError, ValueError, RuntimeError):  # too long, NUL bytes, no home folder
-            found = None
         if found is None:
             raise SpecError(f"path: there is no file {str(path)[:200]!r} on this server.")
         return cls(path=str(full), stamp=f"{found.st_size}-{found.st_mtime_ns}", **options)

@@ -134,3 +134,54 @@ def test_tokens_stay_in_a_table_of_one_row():
     program = capture(module, torch.zeros(2, 2, dtype=torch.long))
     (tokens,) = program.sample_inputs(20, torch.Generator().manual_seed(0))
     assert tokens.max() == 0
+
+
+class Applied(nn.Module):
+    """A linear layer and what a function makes of its outputs."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self.layer(x))
+
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.phase = nn.Parameter(torch.ones(4, dtype=torch.complex64))
+
+    def forward(self, x):
+        return (x * self.phase).abs()
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        # Too little to be seen as a mixing of samples.
+        (Applied(lambda y: y + 1e-4 * torch.randn_like(y)), r"random in eval mode.*randn_like"),
+        (Applied(nn.functional.gumbel_softmax), "random in eval mode"),
+        (
+            Applied(lambda y: y.sum()),
+            r"one row .* per sample; it returns .*float32 of 0",
+        ),
+        (Applied(lambda y: y.argmax(1)), r"one row .* per sample; it returns .*int64"),
+        (Complex(), "the parameter phase is complex"),
+        (nn.functional.relu, r"made of an nn\.Module, not of a function"),
+    ],
+)
+def test_modules_whose_numbers_would_mean_nothing_are_refused(module, reason):
+    with pytest.raises(CaptureError, match=reason):
+        capture(module, torch.randn(3, 4))
+
+
+def test_idle_random_ops_are_no_reason_to_refuse():
+    capture(Applied(lambda y: nn.functional.rrelu(nn.functional.dropout(y, 0.0))), torch.ones(3, 4))
+
+
+@pytest.mark.parametrize("example", [[torch.ones(3, 4)], None, "x", torch.ones(3, 4).cfloat()])
+def test_an_example_is_a_tensor_of_real_numbers(example):
+    with pytest.raises(CaptureError, match="a tensor of real numbers, got"):
+        capture(nn.Linear(4, 3), example)

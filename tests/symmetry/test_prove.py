@@ -113,3 +113,10 @@ def test_the_proof_depends_on_its_seed_alone():
     program, symmetry, params = small()
     first, second = (prove(program, symmetry, params, seed=5) for _ in range(2))
     assert first.max_abs_difference == second.max_abs_difference
+
+
+def test_without_groups_there_is_nothing_that_could_go_unseen():
+    module = Tiny(lambda p, x: x @ p.w, {"w": (3, 4)})
+    program = program_of(module, (3,))
+    proof = prove(program, derive_symmetry(program), {"w": torch.zeros(3, 4)})
+    assert (proof.passed, proof.trials) == (True, 0)
