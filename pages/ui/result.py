@@ -218,7 +218,8 @@ def _definitions_tab(summary: Mapping[str, Any]) -> None:
     reset = summary.get("batch_norm") or {}
     if reset.get("layers"):
         words = (
-            f"recomputed at each point on {count(reset['reset_samples'])} training samples"
+            f"recomputed at each point, ends included, on {count(reset['reset_samples'])} "
+            "training samples; the losses on the cards of A and B are with their own statistics"
             if reset.get("reset")
             else "interpolated like every other number"
         )
