@@ -1,6 +1,6 @@
 """Bytes to tensors, safely: formats, limits, fingerprints, names."""
 
-from engine.checkpoints.checkpoint import Checkpoint, fingerprint
+from engine.checkpoints.checkpoint import Checkpoint, about, fingerprint
 from engine.checkpoints.fit import check_finite, check_fit
 from engine.checkpoints.hub import fetch_checkpoint, load_checkpoint
 from engine.checkpoints.limits import Limits
@@ -21,6 +21,7 @@ __all__ = [  # noqa: RUF022
     "parse_reference",
     "write_checkpoint",
     # checks
+    "about",
     "check_finite",
     "check_fit",
     "fingerprint",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
+
+from engine.errors import ProofError, UnknownArchitectureError
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +57,14 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{description}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+@contextmanager
+def about(checkpoint: Checkpoint) -> Iterator[None]:
+    """Begin messages about a model's weights with the checkpoint's name, keeping their kind."""
+    try:
+        yield
+    except (UnknownArchitectureError, ProofError) as error:
+        if str(error).startswith(checkpoint.name):
+            raise
+        raise type(error)(f"{checkpoint.name}: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from engine.checkpoints.admission import shown
 from engine.checkpoints.checkpoint import Checkpoint
@@ -18,7 +19,8 @@ _COUNTER = "num_batches_tracked"
 def check_fit(a: Checkpoint, b: Checkpoint) -> None:
     """Check that `a` and `b` hold the same tensors.
 
-    Names and shapes count; dtypes may differ, and so may BatchNorm's step counters.
+    Names, shapes and kinds of numbers (whole or floating) count; the precision may differ, and
+    so may BatchNorm's step counters.
 
     Raises:
         MismatchError: Naming up to eight tensors that differ, with their shapes.
@@ -29,6 +31,11 @@ def check_fit(a: Checkpoint, b: Checkpoint) -> None:
         f"{shown(name)} is {_axes(shape)} in A and {_axes(theirs[name])} in B"
         for name, shape in ours.items()
         if name in theirs and theirs[name] != shape
+    ]
+    lines += [
+        f"{shown(name)} holds {_kind(a.tensors[name])} in A and {_kind(b.tensors[name])} in B"
+        for name in ours
+        if name in theirs and _floating(a.tensors[name]) != _floating(b.tensors[name])
     ]
     lines += [f"{shown(n)} {_axes(s)} is only in A" for n, s in ours.items() if n not in theirs]
     lines += [f"{shown(n)} {_axes(s)} is only in B" for n, s in theirs.items() if n not in ours]
@@ -63,6 +70,14 @@ def check_finite(checkpoint: Checkpoint) -> None:
             f"{checkpoint.name} holds values that are no numbers: {_listed(lines)}. The training "
             "that made it has diverged, or the file is damaged."
         )
+
+
+def _floating(tensor: Tensor) -> bool:
+    return tensor.is_floating_point()
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _axes(shape: tuple[int, ...]) -> str:

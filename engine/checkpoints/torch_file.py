@@ -32,7 +32,12 @@ from engine.checkpoints.limits import Limits
 from engine.checkpoints.pickle_plan import Plan, PlannedTensor, plan_pickle
 from engine.checkpoints.pickle_scan import disallowed_globals, read_opcodes
 from engine.checkpoints.refusals import refuse_globals, refuse_script
-from engine.checkpoints.zip_archive import STORED_ONLY, open_archive
+from engine.checkpoints.zip_archive import (
+    STORED_ONLY,
+    STORED_OR_DEFLATED,
+    check_compression,
+    open_archive,
+)
 from engine.errors import CheckpointError
 
 #: How the flat files of PyTorch 0.2 to 1.5 begin: a pickled magic number.
@@ -53,11 +58,13 @@ def read_torch_zip(file: BinaryIO, size: int, limits: Limits) -> Any:
         CheckpointError: The file is malformed.
         LimitError: It declares more than the caps allow.
     """
-    archive, members = open_archive(file, size, STORED_ONLY, limits)
+    archive, members = open_archive(file, size, STORED_OR_DEFLATED, limits)
     roots = {name.partition("/")[0] for name in members}
     root = roots.pop() if len(roots) == 1 else ""
     inner = {name.removeprefix(f"{root}/").casefold(): member for name, member in members.items()}
-    refuse_script(inner)
+    refuse_script(inner)  # before the compression: TorchScript deflates its code
+    for member in members.values():
+        check_compression(member, STORED_ONLY)
     if f"{root}/data.pkl" not in members:
         raise CheckpointError("it is a zip, but holds neither tensors nor arrays that are known")
     limits.check_header(inner["data.pkl"].file_size, "pickle")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.checkpoints.admission import ALLOWED_DTYPES, check_name, dtype_refused
 from engine.checkpoints.limits import Limits
+from engine.errors import CheckpointError
 
 
 def write_checkpoint(
@@ -28,10 +29,14 @@ def write_checkpoint(
         metadata: Text to keep in the file's header.
 
     Raises:
-        CheckpointError: A name or dtype that could not be read again.
+        CheckpointError: A name or dtype that could not be read again, or `path` is a folder or
+            a device.
         OSError: The file cannot be written.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        # Renamed over, a device such as /dev/full would be lost to the whole machine.
+        raise CheckpointError(f"{path} is no regular file; name the file to write")
     plain: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():

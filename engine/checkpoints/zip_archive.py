@@ -118,6 +118,18 @@ def _check_member(member: ZipInfo, allowed: Collection[int]) -> None:
         )
     if member.flag_bits & 0x1:
         raise CheckpointError(f"its zip member {shown(name)} is encrypted")
+    check_compression(member, allowed)
+    if member.compress_type == ZIP_STORED and member.compress_size != member.file_size:
+        raise CheckpointError(f"its zip member {shown(name)} declares two different sizes")
+
+
+def check_compression(member: ZipInfo, allowed: Collection[int]) -> None:
+    """Check how one member is packed.
+
+    Raises:
+        CheckpointError: By none of the allowed methods.
+    """
+    name = member.filename
     if member.compress_type not in allowed:
         if member.compress_type == ZIP_DEFLATED:
             raise CheckpointError(
@@ -128,8 +140,6 @@ def _check_member(member: ZipInfo, allowed: Collection[int]) -> None:
             f"its zip member {shown(name)} uses the compression method {member.compress_type}, "
             "which is not read here"
         )
-    if member.compress_type == ZIP_STORED and member.compress_size != member.file_size:
-        raise CheckpointError(f"its zip member {shown(name)} declares two different sizes")
 
 
 def _check_places(members: list[ZipInfo], size: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from engine.checkpoints import Checkpoint, check_finite, check_fit, load_checkpoint
+from engine.checkpoints import Checkpoint, about, check_finite, check_fit, load_checkpoint
 from engine.commandline.output import add_json, byte_bar, print_json
 from engine.commandline.values import add_family_options, pairs
 from engine.families import build_program, recognise
@@ -45,10 +45,11 @@ def run(options: argparse.Namespace) -> None:
 def describe(checkpoint: Checkpoint, overrides: Mapping[str, object]) -> dict:
     """Return the report on one checkpoint, JSON values only."""
     check_finite(checkpoint)
-    recognition = recognise(checkpoint.tensors, **overrides)
-    program = build_program(recognition)
-    symmetry = derive_symmetry(program)
-    proof = prove(program, symmetry, checkpoint.tensors)
+    with about(checkpoint):
+        recognition = recognise(checkpoint.tensors, **overrides)
+        program = build_program(recognition)
+        symmetry = derive_symmetry(program)
+        proof = prove(program, symmetry, checkpoint.tensors)
     return {
         "name": checkpoint.name,
         "sha256": checkpoint.sha256,

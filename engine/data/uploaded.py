@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +82,15 @@ def _read(path: Path, limits: UploadLimits) -> RawImages:
 def _from_npz(path: Path, limits: UploadLimits) -> RawImages:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {info.filename.removesuffix(".npy") for info in archive.infolist()}
+            files = [info.filename for info in archive.infolist()]
+            names = {name.removesuffix(".npy") for name in files if name.endswith(".npy")}
             _check_keys(names)
             declared = {key: _npz_member(archive, key) for key in _KEYS if key in names}
             return _assemble(declared, file_sha256(path), limits)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
         raise DataError(f"this is no readable .npz file ({error}).") from error
+    except (SyntaxError, RuntimeError, zlib.error) as error:  # a broken header, an encrypted member
+        raise DataError(f"this is no readable .npz file ({type(error).__name__}).") from error
 
 
 def _npz_member(archive: zipfile.ZipFile, key: str) -> _Declared:
@@ -196,6 +200,8 @@ def _classes(declared: _Declared | None, labels: Tensor, limits: UploadLimits) -
         if math.prod(declared.shape) != 1 or "int" not in declared.dtype:
             raise DataError("`classes` must be one integer.")
         classes = int(declared.read().reshape(()))
+        if classes < 1:
+            raise DataError(f"`classes` is {classes}; it counts the classes, so at least 1.")
     if low < 0 or high >= classes:
         raise DataError(
             f"`targets` lie in {low} … {high}; with {classes} classes they must lie in "

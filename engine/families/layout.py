@@ -82,7 +82,12 @@ def read_layout(tensors: Mapping[str, Tensor]) -> Layout:
         if leaf == "num_batches_tracked":
             continue
         shapes[name] = tuple(tensors[name].shape)
-        if leaf not in LEAVES or not tensors[name].is_floating_point():
+        if leaf in LEAVES and not tensors[name].is_floating_point():
+            kind = str(tensors[name].dtype).removeprefix("torch.")
+            unexplained.append(
+                f"{name} {show_shape(shapes[name])} holds {kind}, not floating-point numbers"
+            )
+        elif leaf not in LEAVES:
             unexplained.append(f"{name} {show_shape(shapes[name])} is no weight, bias or statistic")
         else:
             owners.setdefault(owner, {})[leaf] = name

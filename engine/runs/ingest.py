@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.checkpoints import (
     Checkpoint,
+    about,
     check_finite,
     check_fit,
     fetch_checkpoint,
@@ -39,7 +40,8 @@ def ingest(spec: IngestSpec, context: JobContext) -> JobResult:
         checkpoint = _read(spec, context)
         _stage(context, "recognise", 0.8)
         check_finite(checkpoint)
-        recognition = recognise(checkpoint.tensors, **spec.overrides)
+        with about(checkpoint):
+            recognition = recognise(checkpoint.tensors, **spec.overrides)
     except CancelledError:
         raise
     except BasinscopeError:
@@ -98,7 +100,8 @@ def pair(spec: PairSpec, context: JobContext) -> JobResult:
         check_finite(b)
     except (MismatchError, NonFiniteError) as error:
         return JobResult(summary={**summary, "fits": False, "message": str(error)})
-    recognition = recognise(a.tensors, **spec.overrides)
+    with about(a):
+        recognition = recognise(a.tensors, **spec.overrides)
     return JobResult(summary={**summary, "model": describe_recognition(recognition)})
 
 

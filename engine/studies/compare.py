@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.checkpoints import Checkpoint, load_checkpoint
+from engine.checkpoints import Checkpoint, about, load_checkpoint
 from engine.data import Dataset
 from engine.errors import CancelledError
 from engine.landscape import ResetData, Span, choose_batch_size, evaluate, line, reset_statistics
@@ -116,7 +116,7 @@ def compare(
         splits = {name: load_split(options, name, subject.program, data) for name in SPLITS}
     with stages.stage("symmetry"):
         symmetry = derive_symmetry(subject.program)
-    with stages.stage("proof"):
+    with stages.stage("proof"), about(subject.b):
         proof = prove(subject.program, symmetry, subject.b.tensors, seed=options.seed)
     with stages.stage("match"):
         alignment = align(subject, symmetry, options, cache, stages.sweep, stop)

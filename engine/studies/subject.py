@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.checkpoints import Checkpoint, check_finite, check_fit
+from engine.checkpoints import Checkpoint, about, check_finite, check_fit
 from engine.data import Dataset, fit_inputs, load_dataset
 from engine.errors import DataError, MismatchError
 from engine.families import Recognition, build_program, recognise
@@ -48,7 +48,8 @@ def prepare(
     check_finite(a)
     check_finite(b)
     if program is None:
-        recognition = recognise(a.tensors, **overrides)
+        with about(a):
+            recognition = recognise(a.tensors, **overrides)
         return Subject(a, b, build_program(recognition), recognition)
     program = program.under_names(a.tensors)
     for checkpoint in (a, b):

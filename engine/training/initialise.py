@@ -18,16 +18,26 @@ from engine.errors import TrainingError
 # Standard deviation of a unit normal truncated at ±2: jax.nn.initializers divides by it.
 TRUNCATED_STD = 0.87962566103423978
 
+_TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "not enough memory")
+
 
 def build_fresh(build: Callable[[], nn.Module], generator: torch.Generator) -> nn.Module:
     """Build a module and draw its weights from `generator`; the global RNG is untouched.
 
     Raises:
-        TrainingError: the module has a layer with parameters whose start is not defined.
+        TrainingError: the module has a layer with parameters whose start is not defined, or
+            takes more memory than there is.
     """
-    with torch.device("meta"):  # no storage yet, so torch's own initialisation draws nothing
-        module = build()
-    module.to_empty(device="cpu")
+    try:
+        with torch.device("meta"):  # no storage yet, so torch's own initialisation draws nothing
+            module = build()
+        module.to_empty(device="cpu")
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _TOO_LARGE):
+            raise
+        raise TrainingError(
+            "The model takes more memory than this machine has; choose a smaller width."
+        ) from error
     with torch.no_grad():
         for name, layer in module.named_modules():
             _start(name, layer, generator)

@@ -8,7 +8,8 @@ import struct
 import pytest
 import torch
 
-from engine.checkpoints import fingerprint
+from engine.checkpoints import Checkpoint, about, fingerprint
+from engine.errors import ProofError, SpecError, UnknownArchitectureError
 
 
 def test_order_layout_and_gradients_do_not_matter():
@@ -39,3 +40,12 @@ def test_it_is_the_same_on_every_machine():
     described = b'["n", "torch.int64", []]\n' + struct.pack("<q", 3)
     described += b'["w", "torch.float32", [2]]\n' + struct.pack("<2f", 1, 2)
     assert fingerprint(tensors) == hashlib.sha256(described).hexdigest()
+
+
+@pytest.mark.parametrize("kind", [ProofError, UnknownArchitectureError])
+def test_messages_about_weights_begin_with_the_files_name_once(kind):
+    a = Checkpoint({}, fingerprint({}), "a.pt", "torch")
+    with pytest.raises(kind, match=r"^a\.pt: no family$"), about(a), about(a):
+        raise kind("no family")
+    with pytest.raises(SpecError, match=r"^no option$"), about(a):
+        raise SpecError("no option")

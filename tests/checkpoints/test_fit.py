@@ -54,3 +54,9 @@ def test_values_that_are_no_numbers():
         "NaN and 1 infinite of 1 values. The training that made it has diverged, or the file is "
         "damaged."
     )
+
+
+def test_whole_numbers_do_not_fit_floating_ones():
+    a, b = checkpoint("a", w=torch.ones(2)), checkpoint("b", w=torch.ones(2, dtype=torch.int8))
+    with pytest.raises(MismatchError, match="'w' holds float32 in A and int8 in B"):
+        check_fit(a, b)

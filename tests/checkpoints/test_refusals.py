@@ -8,6 +8,7 @@ import os
 import pickle
 import pickletools
 import subprocess
+import warnings
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,12 @@ def test_torchscript_and_exported_programs():
         read(zip_bytes({"net/data.pkl": b"", "net/constants.pkl": b"", "net/code/a.py": b""}))
     with pytest.raises(UnsafeFileError, match=r"exported program(.|\n)*torch\.export\.load"):
         read(zip_bytes({"net/models/model.json": b"{}", "net/archive_format": b"pt2"}))
+
+
+def test_torchscript_as_torch_writes_it():
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.script(nn.Linear(3, 2)), buffer)
+    with pytest.raises(UnsafeFileError, match=r"TorchScript archive(.|\n)*torch\.jit\.load"):
+        read(buffer.getvalue())

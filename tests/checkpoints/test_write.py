@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors import safe_open
@@ -64,3 +68,15 @@ def test_files_have_the_permissions_of_any_other(tmp_path):
     (tmp_path / "plain").touch()
     expected = (tmp_path / "plain").stat().st_mode
     assert (tmp_path / "a.safetensors").stat().st_mode == expected
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "nothing"])
+def test_what_is_no_file_is_not_replaced(kind, tmp_path):
+    path = tmp_path / "x"
+    if kind == "pipe":
+        os.mkfifo(path)
+    path = {"folder": tmp_path, "pipe": path, "nothing": ""}[kind]
+    with pytest.raises(CheckpointError, match="is no regular file; name the file to write"):
+        write_checkpoint(TENSORS, path)
+    if kind == "pipe":
+        assert stat.S_ISFIFO(Path(path).stat().st_mode)

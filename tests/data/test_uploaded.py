@@ -90,6 +90,7 @@ def nan_inputs():
         ({"inputs": IMAGES, "targets": LABELS, "classes": 2}, "lie in 0 … 2; with 2 classes"),
         ({"inputs": IMAGES, "targets": LABELS, "classes": 2.5}, "`classes` must be one integer"),
         ({"inputs": IMAGES, "targets": LABELS, "classes": [3, 3]}, "`classes` must be one"),
+        ({"inputs": IMAGES, "targets": LABELS, "classes": -1}, "`classes` is -1; it counts"),
         ({"inputs": IMAGES, "targets": LABELS * 10**8}, "classes; at most 100000 are taken"),
     ],
 )
@@ -182,3 +183,11 @@ def test_other_endings_are_refused(tmp_path):
     (tmp_path / "own.csv").write_text("1,2")
     with pytest.raises(DataError, match=r"own\.csv: data files end in \.npz or \.safetensors"):
         read_uploaded(tmp_path / "own.csv")
+
+
+def test_members_without_their_ending_are_not_taken_for_arrays(tmp_path):
+    with zipfile.ZipFile(tmp_path / "own.npz", "w") as archive:
+        archive.writestr("inputs", npy(IMAGES))
+        archive.writestr("targets.npy", npy(LABELS))
+    with pytest.raises(DataError, match=r"`inputs` is missing; the file holds targets"):
+        read_uploaded(tmp_path / "own.npz")

@@ -53,7 +53,7 @@ def test_what_no_layer_explains_is_listed():
     assert sorted(read_layout(state).unexplained) == [
         "a has a bias [3] but no weight",
         "b.bias [3] does not fit its weight [4, 2]: it should be [4]",
-        "c.weight [3, 3] is no weight, bias or statistic",
+        "c.weight [3, 3] holds int64, not floating-point numbers",
         "d has running_mean but no running_var",
         "e is a BatchNorm whose tensors do not fit: running_mean [3], running_var [4]",
         "position.weight [2, 2, 2, 2, 2] is no layer of a known family",

@@ -55,3 +55,9 @@ def test_one_seed_one_start_and_the_global_state_is_untouched():
 def test_unknown_layers_are_refused():
     with pytest.raises(TrainingError, match=r"The layer '1' \(PReLU\) has no known start"):
         fresh(lambda: nn.Sequential(nn.Linear(2, 2), nn.PReLU()))
+
+
+@pytest.mark.parametrize("width", [99_999_999_999, 3_000_000])
+def test_more_units_than_fit_into_memory_are_refused(width):
+    with pytest.raises(TrainingError, match="more memory than this machine has; choose a smaller"):
+        fresh(lambda: nn.Linear(width, width))
