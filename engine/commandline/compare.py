@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from engine.checkpoints import load_checkpoint
 from engine.commandline import values
+from engine.commandline.destination import output_folder
 from engine.commandline.output import StageBar, add_json, byte_bar, print_json
 from engine.figures import headline, proof_sentence, standalone_html
 from engine.studies import CompareOptions, CompareResult, compare
@@ -42,7 +42,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="recompute BatchNorm statistics at each point (default: where there are any)",
     )
     parser.add_argument("--reset-samples", type=values.positive, default=1000)
-    parser.add_argument("--device", help="cpu or cuda (default: cuda where there is one)")
+    parser.add_argument(
+        "--device", type=values.device, help="cpu or cuda (default: cuda where there is one)"
+    )
     parser.add_argument("-o", "--output", metavar="DIR", help="write results and a report here")
     values.add_family_options(parser)
     add_json(parser)
@@ -55,14 +57,14 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         BasinscopeError: the pair, the model, the data or an option cannot be used.
     """
+    folder = None if options.output is None else output_folder(options.output)
     a, b = (load_checkpoint(source, progress=byte_bar()) for source in (options.a, options.b))
     bar = StageBar()
     try:
         result = compare(a, b, options=_options(options), progress=bar, device=options.device)
     finally:
         bar.close()
-    if options.output:
-        folder = Path(options.output)
+    if folder is not None:
         result.save(folder)
         page = standalone_html(result.arrays, result.summary, result.provenance)
         (folder / "report.html").write_text(page, encoding="utf-8")
@@ -72,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
     print(headline(result.summary).text)
     print(proof_sentence(result.summary))
     print(_table(result.summary))
-    if options.output:
+    if folder is not None:
         print(f"written to {options.output}: open report.html there")
 
 

@@ -7,7 +7,8 @@ import sys
 
 import torch
 
-from engine.checkpoints import load_checkpoint, write_checkpoint
+from engine.checkpoints import about, load_checkpoint, write_checkpoint
+from engine.commandline.destination import output_file
 from engine.commandline.output import add_json, byte_bar, print_json
 from engine.commandline.values import add_family_options, pairs, positive, samples, seed
 from engine.data import fit_inputs, load_dataset
@@ -42,11 +43,17 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         BasinscopeError: the pair, the model or the data cannot be used.
     """
-    a, b = (load_checkpoint(source, progress=byte_bar()) for source in (options.a, options.b))
+    given = (options.a, options.b)
+    if options.output is not None:
+        output_file(options.output, *given)
+    if options.permutation is not None:
+        output_file(options.permutation, *given, *filter(None, [options.output]))
+    a, b = (load_checkpoint(source, progress=byte_bar()) for source in given)
     subject = prepare(a, b, None, pairs(options.option))
     program = subject.program
     symmetry = derive_symmetry(program)
-    prove(program, symmetry, b.tensors, seed=options.seed)
+    with about(b):
+        prove(program, symmetry, b.tensors, seed=options.seed)
     result = match_weights(
         program,
         symmetry,

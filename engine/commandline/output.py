@@ -32,8 +32,9 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(value: Mapping[str, object]) -> None:
-    """Print one JSON object; NaN and infinities become null."""
-    print(json.dumps(json_ready(value), indent=1, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object, in ASCII where stdout is not UTF-8; NaN becomes null."""
+    plain = (sys.stdout.encoding or "").casefold().replace("-", "") != "utf8"
+    print(json.dumps(json_ready(value), indent=1, ensure_ascii=plain, allow_nan=False))
 
 
 def byte_bar() -> Callable[[int, int], None]:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from engine.checkpoints import write_checkpoint
 from engine.commandline import values
+from engine.commandline.destination import output_file, output_folder
 from engine.commandline.output import add_json, print_json
 from engine.training import RECIPES, TrainProgress, resolve_options, train
 
@@ -33,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--data", help="data set or file instead of the recipe's")
     parser.add_argument("--norm", help="batch or layer, where the recipe has a choice")
     parser.add_argument("--shortcut", help="A, B or 3x3, where the recipe has a choice")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=values.device, default="cpu", help="cpu or cuda")
     parser.add_argument(
         "--checkpoints", metavar="DIR", help="also write epoch-001.safetensors and so on here"
     )
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace) -> None:
     """
     chosen = {name: getattr(options, name) for name in CHOICES}
     metadata = resolve_options(options.recipe, seed=options.seed, **chosen).metadata()
-    Path(options.out).parent.mkdir(parents=True, exist_ok=True)
+    output_folder(str(Path(options.out).parent))
+    output_file(options.out)
     with tqdm(unit="step", desc=options.recipe, file=sys.stderr) as bar:
         result = train(
             options.recipe,
@@ -82,7 +84,7 @@ def _line(record: object) -> str:
 def _epoch_writer(folder: str | None, metadata: Mapping[str, str]):
     if folder is None:
         return None
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    output_folder(folder)
 
     def write(epoch: int, tensors: Mapping[str, Tensor]) -> None:
         path = Path(folder) / f"epoch-{epoch:03d}.safetensors"

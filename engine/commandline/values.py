@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+import torch
+
 from engine.errors import SpecError
+
+MOST_LINE_POINTS, MOST_PLANE_POINTS = 1001, 257
+"""As in a run's spec: more show nothing more and take days."""
 
 
 def add_family_options(parser: argparse.ArgumentParser) -> None:
@@ -56,21 +61,34 @@ def samples(text: str) -> int | None:
 
 
 def line_points(text: str) -> int:
-    """Return an odd number of at least 3, so that the midpoint is evaluated."""
+    """Return an odd number of 3 or more, so that the midpoint is evaluated."""
     value = int(text)
-    if value < 3 or value % 2 == 0:
-        raise argparse.ArgumentTypeError("must be odd and at least 3")
+    if not 3 <= value <= MOST_LINE_POINTS or value % 2 == 0:
+        raise argparse.ArgumentTypeError(f"must be odd and from 3 to {MOST_LINE_POINTS}")
     return value
 
 
 def plane_points(text: str) -> int:
-    """Return 0 for no plane, or a number of at least 2."""
+    """Return 0 for no plane, or a number of 2 or more."""
     value = int(text)
-    if value < 0 or value == 1:
-        raise argparse.ArgumentTypeError("must be 0 (no plane) or at least 2")
+    if value != 0 and not 2 <= value <= MOST_PLANE_POINTS:
+        raise argparse.ArgumentTypeError(f"must be 0 (no plane) or from 2 to {MOST_PLANE_POINTS}")
     return value
 
 
 def numbers(text: str) -> tuple[float, ...]:
     """Return comma-separated numbers, such as a mean per channel."""
     return tuple(float(part) for part in text.split(","))
+
+
+def device(text: str) -> str:
+    """Return the name of a device that is there (an argparse type)."""
+    try:
+        found = torch.device(text)
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise argparse.ArgumentTypeError("must be cpu, cuda or cuda:0")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise argparse.ArgumentTypeError(f"there is no device {text} on this machine; take cpu")
+    return text

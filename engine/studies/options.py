@@ -31,7 +31,7 @@ class CompareOptions:
         family: choices that a state dict does not show (`engine.families.recognise`).
 
     Raises:
-        SpecError: a number of points is not possible.
+        SpecError: a number of points is not possible, or only one of mean and std is given.
     """
 
     data: str = "mnist"
@@ -62,3 +62,5 @@ class CompareOptions:
                 f"plane_points={self.plane_points} is not possible: give at least 2 points per "
                 "axis, or 0 for no plane."
             )
+        if (self.mean is None) != (self.std is None):
+            raise SpecError("mean and std belong together; give both or neither.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -161,7 +162,12 @@ def test_errors_are_one_sentence_and_exit_code_one(arguments, message, files, tm
     ("arguments", "message"),
     [
         (["--line", "4"], "odd"),
+        (["--line", "99999999999"], "odd and from 3 to 1001"),
         (["--plane", "1"], "0 (no plane)"),
+        (["--plane", "258"], "0 (no plane) or from 2 to 257"),
+        (["--device", "zzz"], "must be cpu, cuda or cuda:0"),
+        (["--device", "meta"], "must be cpu, cuda or cuda:0"),
+        (["--device", "cuda:99"], "no device cuda:99 on this machine"),
         (["--samples", "0"], "at least 1"),
         (["--seed", "-1"], "between 0"),
         (["--nonsense"], "unrecognized"),
@@ -174,12 +180,23 @@ def test_wrong_usage_is_exit_code_two(arguments, message, files, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_as_a_program_it_prints_json_alone_on_stdout(files):
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_as_a_program_it_prints_json_alone_on_stdout(encoding, files):
     done = subprocess.run(
         [sys.executable, "-m", "engine", "inspect", files[0], "--json"],
         cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert json.loads(done.stdout)["checkpoints"][0]["family"] == "mlp"
+    report = json.loads(done.stdout)["checkpoints"][0]
+    assert report["family"] == "mlp"
+    assert "784 → 12 → 10" in report["evidence"][0]
+
+
+def test_letters_that_the_terminal_lacks_are_written_in_another_way(files):
+    command = [sys.executable, "-m", "engine", "inspect", files[0]]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert rb"784 \u2192 12 \u2192 10" in done.stdout

@@ -70,6 +70,12 @@ def test_numbers_of_points_that_make_no_sense_are_refused(choice, reason):
         CompareOptions(**choice)
 
 
+@pytest.mark.parametrize("choice", [{"mean": (0.5,)}, {"std": (0.5,)}])
+def test_half_a_normalisation_is_refused(choice):
+    with pytest.raises(SpecError, match="mean and std belong together; give both or neither"):
+        CompareOptions(**choice)
+
+
 class Tied(nn.Module):
     def __init__(self, seed: int) -> None:
         super().__init__()
