@@ -71,7 +71,7 @@ def read_torch_zip(file: BinaryIO, size: int, limits: Limits) -> Any:
     try:
         description = archive.read(inner["data.pkl"])
         order = archive.read(inner["byteorder"]) if "byteorder" in inner else b"little"
-    except (BadZipFile, OSError, EOFError) as error:
+    except (BadZipFile, OSError, EOFError, ValueError) as error:
         raise CheckpointError(f"its zip is damaged ({reason(error)})") from error
     if order not in (b"little", b"big"):
         raise CheckpointError(f"its byte order is {shown(order)}, not little or big")

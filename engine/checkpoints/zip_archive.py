@@ -24,6 +24,7 @@ _END = struct.Struct("<4s4H2LH")  # signature, disks, counts, directory size and
 _LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCAL_HEADER_BYTES = 30
+_UNREADABLE = 0x1 | 0x20 | 0x40  # flags: encrypted, patch data, strongly encrypted
 
 
 def open_archive(
@@ -116,8 +117,8 @@ def _check_member(member: ZipInfo, allowed: Collection[int]) -> None:
         raise CheckpointError(
             f"its zip member {shown(member.orig_filename)} has a path that leads out of the archive"
         )
-    if member.flag_bits & 0x1:
-        raise CheckpointError(f"its zip member {shown(name)} is encrypted")
+    if member.flag_bits & _UNREADABLE:
+        raise CheckpointError(f"its zip member {shown(name)} is encrypted or a patch")
     check_compression(member, allowed)
     if member.compress_type == ZIP_STORED and member.compress_size != member.file_size:
         raise CheckpointError(f"its zip member {shown(name)} declares two different sizes")

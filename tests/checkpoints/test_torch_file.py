@@ -230,3 +230,12 @@ def test_big_endian_files_are_turned_around():
     parts["archive/byteorder"] = b"big"
     parts["archive/data/0"] = struct.pack(">4f", 0, 1, 2, 3)
     assert torch.equal(read(zip_bytes(parts)).tensors["w"], W["w"])
+
+
+def test_a_member_whose_two_names_differ_is_told():
+    data = torch_bytes({"w": torch.ones(2)})
+    at = data.index(b"archive/data.pkl")
+    broken = bytearray(data)
+    broken[at] = 0xAD
+    with pytest.raises(CheckpointError, match="its zip is damaged"):
+        read_checkpoint_bytes(bytes(broken), "x.pt")

@@ -117,3 +117,11 @@ def test_limits():
         check(GOOD, limits=Limits(total_bytes=7))
     with pytest.raises(LimitError, match="this looks like a zip bomb"):
         check(GOOD, limits=Limits(compression_ratio=0))
+
+
+@pytest.mark.parametrize("flag", [0x1, 0x20, 0x40])
+def test_members_that_no_reader_opens_are_refused(flag):
+    data = bytearray(zip_bytes({"w.npy": b"x"}))
+    data[data.index(b"PK\x01\x02") + 8] |= flag
+    with pytest.raises(CheckpointError, match=r"'w\.npy' is encrypted or a patch"):
+        open_archive(io.BytesIO(data), len(data), STORED_ONLY, Limits())

@@ -200,3 +200,17 @@ def test_letters_that_the_terminal_lacks_are_written_in_another_way(files):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     assert rb"784 \u2192 12 \u2192 10" in done.stdout
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback(tmp_path):
+    # A module of torch's name that is imported first and is interrupted.
+    (tmp_path / "torch.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "inspect", "x"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
