@@ -6,6 +6,7 @@ import streamlit as st
 
 from engine.errors import BasinscopeError
 from pages.ui import engine_access as access
+from pages.ui.literal import literal
 from pages.ui.look import use_style
 
 st.set_page_config(page_title="Basinscope", page_icon="◉", layout="wide")
@@ -14,7 +15,7 @@ st.logo("assets/logo.svg", size="large")
 try:
     access.executor()  # takes up the runs that an earlier app left unfinished
 except (BasinscopeError, OSError) as error:
-    st.error(f"{error} Set BASINSCOPE_HOME to a folder that can be written.")
+    st.error(literal(error))
     st.stop()
 st.navigation(
     [

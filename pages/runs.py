@@ -11,6 +11,7 @@ from engine.runs import RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
 from pages.ui.cards import html_headline, metric_cards
+from pages.ui.literal import literal
 from pages.ui.result import draw_plane, plane_controls
 from pages.ui.run_words import facts, loaded
 
@@ -24,7 +25,7 @@ def row(status: RunStatus) -> bool:
         tick, words, open_it, delete = st.columns([0.5, 6, 1, 1], vertical_alignment="center")
         reason = None if found else "Only finished runs can be compared."
         ticked = tick.checkbox(
-            f"Compare {status.title}",
+            f"Compare {literal(status.title)}",
             key=keys.COMPARE + status.run_id,
             label_visibility="collapsed",
             disabled=found is None,

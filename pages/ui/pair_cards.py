@@ -11,6 +11,7 @@ from engine.errors import BasinscopeError
 from engine.figures.numbers import count, is_number, percent, plain
 from pages.ui import engine_access as access
 from pages.ui.cards import model_card
+from pages.ui.literal import literal
 from pages.ui.pair import LETTERS, Pair, Side
 
 POLL = 0.7  # seconds
@@ -22,7 +23,7 @@ def show_pair(pair: Pair, summary: Mapping[str, Any] | None) -> None:
         if network.problem:
             named = network.problem.startswith(network.name)
             name = "" if named or not network.name else f"{network.name}: "
-            st.error(f"**{LETTERS[side]}** {name}{network.problem}")
+            st.error(f"**{LETTERS[side]}** {literal(name + network.problem)}")
         elif network.info is not None:
             model_card(side, network.info.name, _lines(side, network, pair, summary or {}))
         elif network.waiting is None:
@@ -30,7 +31,7 @@ def show_pair(pair: Pair, summary: Mapping[str, Any] | None) -> None:
     if pair.awaited:
         _wait(pair.awaited)
     if pair.problem:
-        st.error(pair.problem)
+        st.error(literal(pair.problem))
 
 
 def recognition(side: Side) -> Mapping[str, Any]:
@@ -69,4 +70,6 @@ def _wait(runs: tuple[str, ...]) -> None:
     for status in statuses:
         if not status.ended:
             stage = status.stage or ("waiting for a worker" if status.ahead == 0 else "in line")
-            st.progress(min(max(status.fraction, 0.0), 1.0), text=f"{status.title}: {stage}…")
+            st.progress(
+                min(max(status.fraction, 0.0), 1.0), text=f"{literal(status.title)}: {stage}…"
+            )

@@ -14,6 +14,7 @@ from engine.runs import Partial, RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
 from pages.ui.cards import html_proof
+from pages.ui.literal import literal
 from pages.ui.look import chart, square_chart, theme
 
 POLL = 1.0  # seconds
@@ -48,7 +49,7 @@ def show_progress(run_id: str) -> None:
         access.executor().cancel(run_id)
         st.rerun()
     if status.reason:
-        st.warning(status.reason)
+        st.warning(literal(status.reason))
     events = access.store().events(run_id).events
     tiles = [event for event in events if event.get("kind") == "tile"]
     trace = [event["objective"] for event in events if event.get("kind") == "sweep"]
@@ -84,14 +85,15 @@ def show_ended(status: RunStatus) -> None:
     """Say why a run has no result, keep what it has, and offer to go on."""
     st.html(f'<h1 class="bs-headline">{escape(status.title)}</h1>')
     if status.state == "cancelled":
-        st.info(f"{status.reason or 'It was cancelled.'} Finished tiles are kept.")
+        st.info(f"{literal(status.reason or 'It was cancelled.')} Finished tiles are kept.")
     else:
-        st.error(status.reason or "The run failed without a reason; the worker's log has more.")
+        why = status.reason or "The run failed without a reason; the worker's log has more."
+        st.error(literal(why))
     if st.button("Run again", key=keys.AGAIN, type="primary"):
         try:
             access.recompute(status.run_id)
         except BasinscopeError as error:
-            st.error(str(error))
+            st.error(literal(error))
         else:
             st.rerun()
     left, _ = st.columns([3, 2])

@@ -25,6 +25,7 @@ from engine.runs import Result
 from pages.ui import keys
 from pages.ui.cards import html_headline, html_table, metric_cards
 from pages.ui.downloads import show_downloads
+from pages.ui.literal import literal
 from pages.ui.look import chart, square_chart, theme
 
 CAP_CHOICES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
@@ -204,7 +205,7 @@ def _matching_tab(summary: Mapping[str, Any]) -> None:
     for title, key in (("What stays fixed", "fixed"), ("Ops without a rule", "ops_without_rule")):
         if symmetry.get(key):
             with st.expander(title):
-                st.markdown("\n".join(f"- {sentence}" for sentence in symmetry[key]))
+                st.markdown("\n".join(f"- {literal(sentence)}" for sentence in symmetry[key]))
 
 
 def _definitions_tab(summary: Mapping[str, Any]) -> None:
@@ -227,5 +228,5 @@ def _definitions_tab(summary: Mapping[str, Any]) -> None:
     model = summary.get("model") or {}
     sentences = [*(model.get("evidence") or ()), *(model.get("assumptions") or ())]
     if sentences:
-        with st.expander(f"Recognised as {model.get('title')}"):
-            st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+        with st.expander(f"Recognised as {literal(model.get('title'))}"):
+            st.markdown("\n".join(f"- {literal(sentence)}" for sentence in sentences))

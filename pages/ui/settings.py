@@ -14,6 +14,7 @@ from engine.figures.numbers import count
 from engine.runs import CompareSpec, DataSpec
 from pages.ui import engine_access as access
 from pages.ui import keys
+from pages.ui.literal import literal
 
 UPLOADED = "uploaded"
 PLANE_CHOICES = (9, 13, 17, 25, 33, 49, 65)
@@ -211,12 +212,12 @@ def _data_file() -> None:
             known = {"token": file.file_id, "name": file.name, "run": run, "sha256": None}
         except BasinscopeError as error:
             known = {"token": file.file_id, "name": file.name, "run": None, "sha256": None}
-            st.error(str(error))
+            st.error(literal(error))
         state[keys.INGEST_DATA] = known
     if known.get("run") and not known.get("sha256"):
         _wait_for_data(known)
     elif known.get("sha256"):
-        st.caption(f"{known['name']} is stored.")
+        st.caption(f"{literal(known['name'])} is stored.")
 
 
 @st.fragment(run_every=0.7)
@@ -225,16 +226,16 @@ def _wait_for_data(known: dict[str, Any]) -> None:
         status = access.store().status(known["run"])
         found = access.result(status).summary if status.state == "done" else None
     except BasinscopeError as error:
-        st.error(str(error))
+        st.error(literal(error))
         return
     if found is not None:
         known["sha256"] = found["sha256"]
         st.session_state[keys.INGEST_DATA] = known
         st.rerun()
     if status.ended:
-        st.error(status.reason or "It was cancelled.")
+        st.error(literal(status.reason or "It was cancelled."))
     else:
-        st.caption(f"Reading {known['name']}…")
+        st.caption(f"Reading {literal(known['name'])}…")
 
 
 def _new_data() -> None:

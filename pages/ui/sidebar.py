@@ -11,6 +11,7 @@ from engine.runs import CompareSpec
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
 from pages.ui.cards import symmetry_card, text_card
+from pages.ui.literal import literal
 from pages.ui.pair import Pair, choose_pair
 from pages.ui.pair_cards import recognition, show_pair
 from pages.ui.shown import Shown
@@ -34,11 +35,11 @@ def sidebar(shown: Shown) -> None:
         type="primary",
         width="stretch",
         disabled=spec is None,
-        help=problem,
+        help=literal(problem) if problem else None,
     ):
         start(spec, pair, shown)
     if problem:
-        st.caption(problem)
+        st.caption(literal(problem))
     elif spec is not None and shown.result is not None and spec.run_id != shown.run_id:
         estimate(spec, shown, pair)
     if summary is not None:
@@ -70,7 +71,7 @@ def start(spec: CompareSpec | None, pair: Pair, shown: Shown) -> None:
     try:
         run_id = access.submit(spec, f"{pair.a.info.name} → {pair.b.info.name}")
     except BasinscopeError as error:
-        st.error(str(error))
+        st.error(literal(error))
         return
     if run_id == shown.run_id and shown.result is not None:
         st.toast("The store has the answer to this very question: it is the one shown.")

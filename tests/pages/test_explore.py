@@ -10,6 +10,7 @@ import pytest
 
 from engine.runs import IngestSpec, PairSpec
 from pages.ui import keys
+from pages.ui.literal import literal
 from tests.pages.stored import A, B, add_run, compare_spec, write_checkpoint, write_tile
 
 
@@ -319,7 +320,7 @@ def test_a_pair_that_does_not_fit_says_why(installation, app):
     store.index.finish(pair.run_id, "running", "done")
     app.query_params[keys.RUN] = run_id
     app.run()
-    assert message in app.sidebar.error[0].value
+    assert literal(message) in app.sidebar.error[0].value
     assert "do not fit together" in words(app)
 
 
@@ -366,7 +367,7 @@ def test_a_home_that_cannot_be_used_says_so(app, tmp_path, monkeypatch):
     monkeypatch.setenv("BASINSCOPE_HOME", str(blocked / "home"))
     app.run()
     assert not app.exception
-    assert "Set BASINSCOPE_HOME to a folder" in app.error[0].value
+    assert "set BASINSCOPE_HOME to a folder" in app.error[0].value
 
 
 def test_an_uploaded_data_set_is_read_and_used(installation, app):
