@@ -132,7 +132,9 @@ def test_a_diverged_training_stops(tmp_path):
 
 def test_missing_data_names_the_way_out(tmp_path, monkeypatch):
     monkeypatch.setenv("BASINSCOPE_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(TrainingError, match=r"cannot be trained on the data 'mnist-full'\. .*MIRROR"):
+    with pytest.raises(
+        TrainingError, match=r"cannot be trained on the data 'mnist-full'\. .*MIRROR"
+    ):
         train("mnist-mlp", seed=0)
 
 
