@@ -8,7 +8,7 @@ from engine.checkpoints.read import read_checkpoint, read_checkpoint_bytes
 from engine.checkpoints.reference import Reference, parse_reference
 from engine.checkpoints.write import write_checkpoint
 
-__all__ = [  # noqa: RUF022
+__all__ = [
     # values
     "Checkpoint",
     "Limits",
