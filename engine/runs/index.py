@@ -185,6 +185,16 @@ class RunIndex:
             ).fetchall()
         return frozenset(row["lane"] for row in rows)
 
+    def awaits(self, text: str, besides: str) -> bool:
+        """Whether the spec of an unfinished run other than `besides` holds a text."""
+        with self.connection() as connection:
+            (count,) = connection.execute(
+                "SELECT COUNT(*) FROM runs WHERE state IN ('queued', 'running') AND run_id<>?"
+                " AND INSTR(spec, ?)>0",
+                (besides, text),
+            ).fetchone()
+        return count > 0
+
     def overdue(self, lane: str) -> float | None:
         """Return since when the running run of `lane` has been asked to stop, or None."""
         with self.connection() as connection:

@@ -136,5 +136,6 @@ def _stage(context: JobContext, stage: str, fraction: float) -> None:
 
 
 def _drop(upload: str | None, context: JobContext) -> None:
-    if upload is not None:
+    """Drop a raw upload, unless the same bytes were brought under a second name."""
+    if upload is not None and not context.store.index.awaits(upload, context.run_id):
         context.store.shelf.discard_upload(upload)

@@ -50,6 +50,11 @@ def show_progress(run_id: str) -> None:
         st.rerun()
     if status.reason:
         st.warning(literal(status.reason))
+    if status.state == "queued":
+        try:
+            access.executor().ensure_worker()
+        except BasinscopeError as error:
+            st.error(literal(error))
     events = access.store().events(run_id).events
     tiles = [event for event in events if event.get("kind") == "tile"]
     trace = [event["objective"] for event in events if event.get("kind") == "sweep"]

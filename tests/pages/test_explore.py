@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from engine.errors import RunError
 from engine.runs import IngestSpec, PairSpec
 from pages.ui import keys
 from pages.ui.literal import literal
@@ -193,6 +194,20 @@ def test_cancel(installation, app, executor):
     assert "Finished tiles are kept" in app.info[0].value
     app.button(key=keys.AGAIN).click().run()
     assert store.status(run_id).state == "queued"
+
+
+def test_a_waiting_run_says_why_no_worker_takes_it(installation, app, executor, monkeypatch):
+    store, _ = installation
+    run_id = add_run(store, compare_spec(samples=10), "pair", "queued")
+
+    def fail(*_):
+        raise RunError("The worker cannot be started; the log says why.")
+
+    monkeypatch.setattr(executor, "ensure_worker", fail)
+    app.query_params[keys.RUN] = run_id
+    app.run()
+    assert app.error[0].value == "The worker cannot be started; the log says why."
+    assert not app.exception
 
 
 def test_a_failed_run_says_why(installation, app):

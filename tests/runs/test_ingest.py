@@ -188,3 +188,13 @@ def test_a_stored_checkpoint_that_has_changed_is_told(store: Store) -> None:
     path.write_bytes(data[:-4])
     with pytest.raises(RunError, match=r"The stored checkpoint a\.pt is damaged"):
         load_stored(store.shelf, sha256)
+
+
+@pytest.mark.parametrize("content", [saved(network(0)), b"no checkpoint"], ids=["good", "refused"])
+def test_the_same_bytes_under_two_names_are_read_twice(store: Store, content: bytes) -> None:
+    upload = store.shelf.save_upload(content)
+    asked = [store.submit(IngestSpec(upload=upload, name=name)) for name in ("a.pt", "b.pt")]
+    serve_files(store)
+    reasons = [str(store.status(run_id).reason) for run_id in asked]
+    assert not any("not stored here" in reason for reason in reasons)
+    assert list((store.home / "uploads").iterdir()) == []
