@@ -53,6 +53,15 @@ def set_number(page: Page, label: str, value: int) -> None:
     settled(page)
 
 
+def final_headline(page: Page, name: str) -> str:
+    """Wait until a run's title has given way to its result; return the result's sentence."""
+    headline = page.locator(HEADLINE)
+    expect(headline).to_contain_text(name, timeout=MOST_SECONDS)
+    expect(headline).not_to_contain_text(name, timeout=MOST_SECONDS)
+    expect(headline).to_contain_text("barrier")
+    return headline.inner_text()
+
+
 def no_sideways_scroll(page: Page) -> bool:
     return page.evaluate(
         "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
@@ -116,9 +125,8 @@ def test_two_uploads_are_compared_to_the_end_and_the_link_lasts(app, page, small
     expect(page.get_by_text("MLP 784-24-10").first).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"))
-    expect(page.locator(HEADLINE)).to_contain_text("barrier", timeout=MOST_SECONDS)
-    expect(page.get_by_text("π(B) is B")).to_be_visible(timeout=MOST_SECONDS)
-    headline = page.locator(HEADLINE).inner_text()
+    headline = final_headline(page, "first.safetensors")
+    expect(page.get_by_text("π(B) is B")).to_be_visible()
     link = re.search(r"run=([0-9a-f]{16})", page.url)
     assert link, page.url
     page.reload()
@@ -152,9 +160,11 @@ def test_a_killed_worker_is_replaced_while_one_watches(app, page, small_pair):
     set_number(page, "Matching seed", 7)
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_url(re.compile(r"run=[0-9a-f]{16}"))
+    expect(page.locator(HEADLINE)).to_contain_text("first.safetensors", timeout=MOST_SECONDS)
     for worker in app.workers():
         os.kill(worker, signal.SIGKILL)
-    expect(page.get_by_text("π(B) is B")).to_be_visible(timeout=MOST_SECONDS)
+    final_headline(page, "first.safetensors")
+    expect(page.get_by_text("π(B) is B")).to_be_visible()
 
 
 def test_a_wrong_file_shows_its_message(app, page, tmp_path, small_pair):
