@@ -2,6 +2,7 @@
 
 from engine.checkpoints.checkpoint import Checkpoint, about, fingerprint
 from engine.checkpoints.fit import check_finite, check_fit
+from engine.checkpoints.header import Header, read_header_only
 from engine.checkpoints.hub import fetch_checkpoint, load_checkpoint
 from engine.checkpoints.limits import Limits
 from engine.checkpoints.read import read_checkpoint, read_checkpoint_bytes
@@ -11,12 +12,14 @@ from engine.checkpoints.write import write_checkpoint
 __all__ = [
     # values
     "Checkpoint",
+    "Header",
     "Limits",
     "Reference",
     # reading and writing
     "load_checkpoint",
     "read_checkpoint",
     "read_checkpoint_bytes",
+    "read_header_only",
     "fetch_checkpoint",
     "parse_reference",
     "write_checkpoint",

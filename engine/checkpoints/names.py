@@ -47,6 +47,23 @@ def unwrap(content: Any, limits: Limits) -> tuple[dict[str, Tensor], tuple[str, 
         check_name(name, limits): check_tensor(str(name), tensor, limits)
         for name, tensor in state.items()
     }
+    tensors, undone = own_names(tensors, lightning)
+    return tensors, (*notes, *undone)
+
+
+def own_names(
+    tensors: dict[str, Tensor], lightning: bool
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return tensors under the names that their model gives them, and what was undone.
+
+    Args:
+        tensors: By the names in the file; only the names matter.
+        lightning: Whether Lightning wrote the file.
+
+    Raises:
+        CheckpointError: Two tensors would get one name.
+    """
+    notes: list[str] = []
     for _ in range(_ROUNDS):
         change = _first_change(tensors, lightning)
         if change is None:

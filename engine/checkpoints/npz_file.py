@@ -10,8 +10,9 @@ from __future__ import annotations
 import io
 import math
 import zlib
+from collections.abc import Callable
 from typing import IO, BinaryIO
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import BadZipFile, ZipInfo
 
 import numpy as np
 import torch
@@ -44,6 +45,21 @@ def read_npz(file: BinaryIO, size: int, limits: Limits) -> dict[str, Tensor]:
         CheckpointError: The archive or an array is malformed or of a dtype that is not read.
         LimitError: It declares more than the caps allow.
     """
+    return _each_array(file, size, limits, _read_array)
+
+
+def plan_npz(file: BinaryIO, size: int, limits: Limits) -> dict[str, Tensor]:
+    """Return the arrays as tensors of the device "meta": shapes and dtypes, no values read.
+
+    Args and errors are those of `read_npz`.
+    """
+    return _each_array(file, size, limits, _plan_array)
+
+
+Reader = Callable[[IO[bytes], tuple[int, ...], bool, np.dtype], Tensor]
+
+
+def _each_array(file: BinaryIO, size: int, limits: Limits, reader: Reader) -> dict[str, Tensor]:
     archive, members = open_archive(file, size, STORED_OR_DEFLATED, limits)
     tensors = {}
     for filename, member in members.items():
@@ -53,7 +69,8 @@ def read_npz(file: BinaryIO, size: int, limits: Limits) -> dict[str, Tensor]:
             )
         name = check_name(filename.removesuffix(".npy"), limits)
         try:
-            tensors[name] = _read_array(archive, member, name, limits)
+            with archive.open(member) as stream:
+                tensors[name] = reader(stream, *_checked_header(stream, member, name, limits))
         except (BadZipFile, ValueError, EOFError, OSError, zlib.error, SyntaxError) as error:
             raise CheckpointError(
                 f"array {shown(name)} is damaged or malformed ({reason(error)})"
@@ -61,29 +78,43 @@ def read_npz(file: BinaryIO, size: int, limits: Limits) -> dict[str, Tensor]:
     return tensors
 
 
-def _read_array(archive: ZipFile, member: ZipInfo, name: str, limits: Limits) -> Tensor:
-    """Return one array, allocated only after its header was found to fit its member."""
-    with archive.open(member) as stream:
-        shape, fortran, dtype = _read_array_header(stream, name)
-        sizes = check_shape(name, shape, limits)
-        if dtype.hasobject:
-            raise CheckpointError(
-                f"array {shown(name)} holds pickled Python objects, which could run code; save "
-                "plain numeric arrays"
-            )
-        if (dtype.kind, dtype.itemsize) not in NUMPY_KINDS or dtype.subdtype is not None:
-            raise dtype_refused(name, dtype)
-        needed = math.prod(sizes) * dtype.itemsize
-        given = member.file_size - stream.tell()
-        if needed != given:
-            raise CheckpointError(
-                f"array {shown(name)} of shape {list(sizes)} and dtype {dtype} needs {needed:,} "
-                f"bytes, but its member holds {given:,}"
-            )
-        flat = np.frombuffer(_read_exactly(stream, needed), dtype)
+def _checked_header(
+    stream: IO[bytes], member: ZipInfo, name: str, limits: Limits
+) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return one array's shape, Fortran order and dtype, found to fit its member."""
+    shape, fortran, dtype = _read_array_header(stream, name)
+    sizes = check_shape(name, shape, limits)
+    if dtype.hasobject:
+        raise CheckpointError(
+            f"array {shown(name)} holds pickled Python objects, which could run code; save "
+            "plain numeric arrays"
+        )
+    if (dtype.kind, dtype.itemsize) not in NUMPY_KINDS or dtype.subdtype is not None:
+        raise dtype_refused(name, dtype)
+    needed = math.prod(sizes) * dtype.itemsize
+    given = member.file_size - stream.tell()
+    if needed != given:
+        raise CheckpointError(
+            f"array {shown(name)} of shape {list(sizes)} and dtype {dtype} needs {needed:,} "
+            f"bytes, but its member holds {given:,}"
+        )
+    return sizes, fortran, dtype
+
+
+def _read_array(
+    stream: IO[bytes], sizes: tuple[int, ...], fortran: bool, dtype: np.dtype
+) -> Tensor:
+    flat = np.frombuffer(_read_exactly(stream, math.prod(sizes) * dtype.itemsize), dtype)
     array = flat.reshape(sizes, order="F" if fortran else "C")
     native = array.dtype.newbyteorder("=")
     return torch.from_numpy(np.array(array, dtype=native, order="C"))
+
+
+def _plan_array(
+    stream: IO[bytes], sizes: tuple[int, ...], fortran: bool, dtype: np.dtype
+) -> Tensor:
+    kind = torch.from_numpy(np.empty(0, dtype.newbyteorder("="))).dtype
+    return torch.empty(sizes, dtype=kind, device="meta")
 
 
 def _read_array_header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -39,18 +39,8 @@ def read_checkpoint(
     """
     path = Path(path)
     name = path.name if name is None else name
-    with _named(name):
-        if path.is_dir():
-            raise CheckpointError("it is a folder; name the file with the weights inside it")
-        if path.exists() and not path.is_file():
-            raise CheckpointError("it is no regular file")
-        try:
-            with path.open("rb") as file:
-                return _read(file, path.stat().st_size, path, name, limits or Limits())
-        except FileNotFoundError as error:
-            raise CheckpointError("there is no such file") from error
-        except OSError as error:
-            raise CheckpointError(f"it cannot be read ({error.strerror or error})") from error
+    with opened(path, name) as (file, size):
+        return _read(file, size, path, name, limits or Limits())
 
 
 def read_checkpoint_bytes(data: bytes, name: str, *, limits: Limits | None = None) -> Checkpoint:
@@ -80,6 +70,27 @@ def _read(file: BinaryIO, size: int, path: Path | None, name: str, limits: Limit
             content = read_torch_flat(file, size, limits)
     tensors, notes = unwrap(content, limits)
     return Checkpoint(tensors, fingerprint(tensors), name, kind.title, notes)
+
+
+@contextmanager
+def opened(path: Path, name: str) -> Iterator[tuple[BinaryIO, int]]:
+    """Yield a file and its size; every message about it begins with its name.
+
+    Raises:
+        CheckpointError: It is none that can be opened.
+    """
+    with _named(name):
+        if path.is_dir():
+            raise CheckpointError("it is a folder; name the file with the weights inside it")
+        if path.exists() and not path.is_file():
+            raise CheckpointError("it is no regular file")
+        try:
+            with path.open("rb") as file:
+                yield file, path.stat().st_size
+        except FileNotFoundError as error:
+            raise CheckpointError("there is no such file") from error
+        except OSError as error:
+            raise CheckpointError(f"it cannot be read ({error.strerror or error})") from error
 
 
 @contextmanager

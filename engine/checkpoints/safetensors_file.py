@@ -49,8 +49,8 @@ def read_safetensors(
         CheckpointError: The header or the library finds the file malformed.
         LimitError: It declares more than the caps allow.
     """
-    header, data_start = _read_header(file, size, limits)
-    _check_entries(header, size - data_start, limits)
+    header, data_start = read_header(file, size, limits)
+    check_cover(check_entries(header, limits), size - data_start, limits)
     try:
         if path is None:
             file.seek(0)
@@ -62,7 +62,7 @@ def read_safetensors(
         raise CheckpointError(f"the safetensors library refuses it: {reason(error)}") from error
 
 
-def _read_header(file: BinaryIO, size: int, limits: Limits) -> tuple[dict[str, object], int]:
+def read_header(file: BinaryIO, size: int, limits: Limits) -> tuple[dict[str, object], int]:
     """Return the header without its metadata, and where the tensors' bytes begin."""
     file.seek(0)
     (length,) = struct.unpack("<Q", file.read(8))
@@ -94,10 +94,14 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return result
 
 
-def _check_entries(header: Mapping[str, object], data_bytes: int, limits: Limits) -> None:
-    """Check every entry, and that the tensors cover the data exactly once."""
+def check_entries(header: Mapping[str, object], limits: Limits) -> list[tuple[int, int, str]]:
+    """Check every entry by itself; return (begin, end, name) of each, in order of place."""
     limits.check_count(len(header))
-    spans = sorted(_span(name, entry, limits) for name, entry in header.items())
+    return sorted(_span(name, entry, limits) for name, entry in header.items())
+
+
+def check_cover(spans: list[tuple[int, int, str]], data_bytes: int, limits: Limits) -> None:
+    """Check that the tensors cover the data exactly once."""
     limits.check_total(sum(end - begin for begin, end, _ in spans))
     position = 0
     for begin, end, name in spans:

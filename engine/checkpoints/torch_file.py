@@ -58,6 +58,14 @@ def read_torch_zip(file: BinaryIO, size: int, limits: Limits) -> Any:
         CheckpointError: The file is malformed.
         LimitError: It declares more than the caps allow.
     """
+    return _load(file, plan_torch_zip(file, size, limits), limits)
+
+
+def plan_torch_zip(file: BinaryIO, size: int, limits: Limits) -> Plan:
+    """Return what a zip of `torch.save` holds without reading any storage's bytes.
+
+    Args and errors are those of `read_torch_zip`.
+    """
     archive, members = open_archive(file, size, STORED_OR_DEFLATED, limits)
     roots = {name.partition("/")[0] for name in members}
     root = roots.pop() if len(roots) == 1 else ""
@@ -84,11 +92,19 @@ def read_torch_zip(file: BinaryIO, size: int, limits: Limits) -> Any:
         if member is None:
             raise CheckpointError(f"its storage {shown(key)} is not in the zip")
         _check_storage(plan, key, member.file_size, storage.elements)
-    return _load(file, plan, limits)
+    return plan
 
 
 def read_torch_flat(file: BinaryIO, size: int, limits: Limits) -> Any:
     """Return the object of a flat file of `torch.save`: five pickles, then the storages' bytes.
+
+    Args and errors are those of `read_torch_zip`.
+    """
+    return _load(file, plan_torch_flat(file, size, limits), limits)
+
+
+def plan_torch_flat(file: BinaryIO, size: int, limits: Limits) -> Plan:
+    """Return what a flat file holds without reading any storage's bytes.
 
     Args and errors are those of `read_torch_zip`.
     """
@@ -122,7 +138,7 @@ def read_torch_flat(file: BinaryIO, size: int, limits: Limits) -> Any:
             f"its tensors end at byte {position:,}, but the file has {size:,}; copy or download "
             "it again"
         )
-    return _load(file, plan, limits)
+    return plan
 
 
 def _plan(stream: BinaryIO, limits: Limits) -> Plan:
@@ -150,13 +166,18 @@ def _check_storage(plan: Plan, key: str, held: int, elements: int) -> None:
 
 def _load(file: BinaryIO, plan: Plan, limits: Limits) -> Any:
     """Check every planned tensor, then let torch read the file."""
-    limits.check_count(len(plan.tensors))
-    limits.check_total(sum(_checked_size(tensor, limits) for tensor in plan.tensors))
+    check_plan(plan, limits)
     file.seek(0)
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"torch refuses it: {reason(error)}") from error
+
+
+def check_plan(plan: Plan, limits: Limits) -> None:
+    """Check every planned tensor, and that all together stay within the caps."""
+    limits.check_count(len(plan.tensors))
+    limits.check_total(sum(_checked_size(tensor, limits) for tensor in plan.tensors))
 
 
 def _checked_size(tensor: PlannedTensor, limits: Limits) -> int:
