@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.errors import BasinscopeError
-from engine.figures import DEFINITIONS, plane_figure
+from engine.figures import DEFINITIONS, plane_figure, plane_preview
 from pages.ui import engine_access as access
 from pages.ui.look import square_chart, theme
 
@@ -77,8 +77,12 @@ def illustration() -> None:
         found = access.result(access.store().status(run_id))
     except BasinscopeError:
         return
-    figure = plane_figure(found.arrays, found.summary, theme=theme())
-    square_chart(figure, "guide_plane", "The built-in pair's plane with A, B and π(B)")
+    square_chart(
+        lambda: plane_figure(found.arrays, found.summary, theme=theme()),
+        "guide_plane",
+        "The built-in pair's plane with A, B and π(B)",
+        preview=plane_preview(found.arrays, found.summary, theme=theme()),
+    )
     st.caption("The built-in pair: two networks that read handwritten digits.")
 
 

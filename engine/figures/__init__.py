@@ -7,6 +7,7 @@ from engine.figures.layers import layer_rows, layers_figure
 from engine.figures.matching import matching_figure, objective_figure
 from engine.figures.plane import plane_figure
 from engine.figures.png import PngError, find_browser, png_bytes
+from engine.figures.preview import plane_preview
 from engine.figures.scale import LossScale, loss_scale, suggested_cap
 from engine.figures.surface import surface_figure
 from engine.figures.tables import DEFINITIONS, barrier_rows, model_rows
@@ -31,6 +32,7 @@ __all__ = [
     "model_rows",
     "objective_figure",
     "plane_figure",
+    "plane_preview",
     "png_bytes",
     "proof_lead",
     "proof_sentence",

@@ -67,6 +67,11 @@ def recompute(run_id: str) -> None:
     executor().ensure_worker()
 
 
+def cancel(run_id: str) -> None:
+    """Ask a run to end; its finished tiles are kept."""
+    executor().cancel(run_id)
+
+
 def builtin_run() -> str | None:
     """Return the id of the run that Explore opens on."""
     runs = store().list("compare")

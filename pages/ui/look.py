@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -27,10 +28,22 @@ def chart(figure: go.Figure, key: str, alt: str) -> None:
     st.plotly_chart(figure, width="stretch", theme=None, key=key, config=CONFIG, alt=alt)
 
 
-def square_chart(figure: go.Figure, key: str, alt: str) -> None:
-    """Draw a figure that keeps its shape at every width (see assets/style.css)."""
-    figure.update_layout(height=None)
+def square_chart(
+    build: Callable[[], go.Figure], key: str, alt: str, preview: str | None = None
+) -> None:
+    """Draw a figure that keeps its shape at every width (see assets/style.css).
+
+    Args:
+        build: makes the figure; called after the preview is on its way to the browser.
+        key: the chart's own.
+        alt: what it shows, for those who cannot see it.
+        preview: address of a picture that stands in its place until Plotly has drawn.
+    """
     with st.container(key=f"square_{key}"):
+        if preview is not None:
+            st.html(f'<img class="bs-preview" alt="" src="{preview}">')
+        figure = build()
+        figure.update_layout(height=None)
         st.plotly_chart(
             figure,
             width="stretch",

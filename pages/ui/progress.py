@@ -45,9 +45,10 @@ def show_progress(run_id: str) -> None:
     st.html(f'<h1 class="bs-headline">{escape(_title(status))}</h1>{_stages(status.stage)}')
     bar, button = st.columns([5, 1], vertical_alignment="center")
     bar.progress(min(max(status.fraction, 0.0), 1.0), text=_words(status))
-    if button.button("Cancel", key=keys.CANCEL, width="stretch"):
-        access.executor().cancel(run_id)
-        st.rerun()
+    # A callback, since a redraw that interrupts this one must not lose the press.
+    button.button(
+        "Cancel", key=keys.CANCEL, width="stretch", on_click=access.cancel, args=(run_id,)
+    )
     if status.reason:
         st.warning(literal(status.reason))
     if status.state == "queued":
@@ -79,8 +80,11 @@ def partial_plane(partial: Partial, key: str) -> None:
         return
     plane = {**KNOWN_PLACES, **(partial.summary.get("plane") or {})}
     summary: dict[str, Any] = {**partial.summary, "plane": plane}
-    figure = plane_figure(partial.arrays, summary, theme=theme(), basins=False)
-    square_chart(figure, key, "the plane as far as it is computed")
+    square_chart(
+        lambda: plane_figure(partial.arrays, summary, theme=theme(), basins=False),
+        key,
+        "the plane as far as it is computed",
+    )
     done = partial.arrays["plane_done"]
     known = f"{count(int(done.sum()))} of {count(done.size)} points"
     st.caption(f"{known} are computed; the others are interpolated until they are.")

@@ -16,6 +16,7 @@ from engine.figures import (
     matching_figure,
     model_rows,
     plane_figure,
+    plane_preview,
     suggested_cap,
     surface_figure,
 )
@@ -93,9 +94,16 @@ def draw_plane(found: Result, options: Mapping[str, Any], key: str) -> None:
     """Draw the plane flat or as a surface."""
     look = {"theme": theme(), "log": options["log"], "cap": options["cap"]}
     if options["view"] == "3D":
-        square_chart(surface_figure(found.arrays, found.summary, **look), f"{key}_3d", PLANE_ALT)
+        square_chart(
+            lambda: surface_figure(found.arrays, found.summary, **look), f"{key}_3d", PLANE_ALT
+        )
     else:
-        square_chart(plane_figure(found.arrays, found.summary, **look), f"{key}_2d", PLANE_ALT)
+        square_chart(
+            lambda: plane_figure(found.arrays, found.summary, **look),
+            f"{key}_2d",
+            PLANE_ALT,
+            preview=plane_preview(found.arrays, found.summary, **look),
+        )
 
 
 def _plane_tab(found: Result) -> None:

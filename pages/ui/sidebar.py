@@ -29,14 +29,16 @@ def sidebar(shown: Shown) -> None:
     with st.expander("Matching, plane, BatchNorm"):
         settings.run_settings(has_batch_norm(pair))
     spec, problem = wanted(pair)
-    if st.button(
+    st.button(
         "Run",
         key=keys.START,
         type="primary",
         width="stretch",
         disabled=spec is None,
         help=literal(problem) if problem else None,
-    ):
+        on_click=_press,
+    )
+    if st.session_state.pop(keys.PRESSED, False):
         start(spec, pair, shown)
     if problem:
         st.caption(literal(problem))
@@ -44,6 +46,11 @@ def sidebar(shown: Shown) -> None:
         estimate(spec, shown, pair)
     if summary is not None:
         symmetry_card(summary)
+
+
+def _press() -> None:
+    """Remember the press: a redraw that interrupts this one must not lose it."""
+    st.session_state[keys.PRESSED] = True
 
 
 def wanted(pair: Pair) -> tuple[CompareSpec | None, str | None]:
