@@ -10,11 +10,12 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from tests.browser.find_browser import find_browser
 
@@ -29,6 +30,7 @@ FLAGS = (
     "--no-first-run",
 )
 START_SECONDS = 60
+FAILED = pytest.StashKey[bool]()
 MOST_MILLISECONDS = 60_000
 
 expect.set_options(timeout=MOST_MILLISECONDS)
@@ -119,10 +121,28 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: Browser, app: App, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     opened = context.new_page()
     opened.set_default_timeout(MOST_MILLISECONDS)
     yield opened
+    if request.node.stash.get(FAILED, False):
+        tell_what_was_seen(opened, app)
     context.close()
+
+
+def tell_what_was_seen(page: Page, app: App) -> None:
+    """Print what a failed test had before its eyes, and the app's own last words."""
+    with suppress(Error):
+        print(f"\n{page.url}\n{page.locator('body').inner_text(timeout=5000)}")
+    for log in (app.home / "app.log", *sorted(app.home.glob("**/worker*.log"))):
+        print(f"\n{log.name}:\n{log.read_text(errors='replace')[-3000:]}")
