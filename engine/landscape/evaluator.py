@@ -1,8 +1,8 @@
 """Loss and accuracy at points of a span: the one place where landscapes are computed.
 
 Points come out in order, each a sum over the same samples (`tally.py`). Memory stays under the
-bound stated in `memory.py`; nothing given is written to. Classification with one class per
-sample is handled, other tasks are not.
+bound stated in `memory.py`; nothing given is written to. What is summed follows from the
+targets (`loss.py`): classes, tokens, or values to come close to.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from engine.data.task import IGNORED, LANGUAGE
 from engine.errors import CancelledError, LandscapeError
-from engine.landscape.loss import check_logits, check_targets, loss_sums
+from engine.landscape.loss import check_outputs, check_targets, loss_sums, task_for
 from engine.landscape.memory import MEMORY_BOUND, choose_batch_size
 from engine.landscape.plan import Plan, Runner, Task, plain
 from engine.landscape.span import Span
 from engine.landscape.statistics import ResetData
-from engine.landscape.tally import Tally
+from engine.landscape.tally import Tally, TokenSums
 from engine.program import Program
 
 
@@ -33,7 +34,7 @@ class Samples(Protocol):
 
     @property
     def targets(self) -> Tensor:
-        """Class of each sample, int64 [N]."""
+        """Classes int64 [N], tokens int64 [N, T], or floating-point values [N, …]."""
         ...
 
 
@@ -91,7 +92,8 @@ def evaluate(
         reset = ResetData(reset.inputs, fitting)
     check = _stopper(should_stop)
     # Made outside inference mode, so that the caller gets ordinary tensors.
-    sums = torch.zeros(len(rows), 3, dtype=torch.float64)
+    columns = 6 if task_for(targets) is LANGUAGE else 3
+    sums = torch.zeros(len(rows), columns, dtype=torch.float64)
     with torch.inference_mode():
         runner = plan(Task(program, used, inputs, reset, size, check))
         for start in range(0, len(rows), runner.points):
@@ -100,8 +102,7 @@ def evaluate(
             sums[start : start + len(group)] = _sums(runner, group, targets)
             if progress is not None:
                 progress(start + len(group))
-    loss_sum, loss_square_sum, correct = (column.clone() for column in sums.unbind(1))
-    return Tally(loss_sum, loss_square_sum, correct, len(targets))
+    return _tally(sums, targets)
 
 
 def evaluate_model(
@@ -129,15 +130,25 @@ def evaluate_model(
     )
 
 
+def _tally(sums: Tensor, targets: Tensor) -> Tally:
+    """Return the tally of sums [G, K] over all samples."""
+    loss_sum, loss_square_sum, correct, *rest = (column.clone() for column in sums.unbind(1))
+    tokens = None
+    if rest:
+        numbers = (targets != IGNORED).sum(1)
+        tokens = TokenSums(int(numbers.sum()), int(numbers.square().sum()), *rest)
+    return Tally(loss_sum, loss_square_sum, correct, len(targets), tokens)
+
+
 def _sums(runner: Runner, coefficients: Tensor, targets: Tensor) -> Tensor:
-    """Return loss, squared loss and hits summed over samples, [P, 3] on the CPU."""
+    """Return the sums over samples that the loss asks for, [P, K] on the CPU."""
     total: Tensor | None = None
-    for samples, logits in runner.logits(coefficients):
+    for samples, outputs in runner.logits(coefficients):
         wanted = targets[samples]
-        check_logits(logits, len(wanted))
+        check_outputs(outputs, wanted)
         if total is None:
-            check_targets(targets, logits.shape[2])
-        part = loss_sums(logits, wanted)
+            check_targets(targets, outputs.shape[-1])
+        part = loss_sums(outputs, wanted)
         total = part if total is None else total + part
     assert total is not None  # there is at least one sample
     return total.cpu()
@@ -157,7 +168,7 @@ def _reset_on(device: torch.device | str, dtype: torch.dtype, reset: ResetData) 
 
 def _check_samples(inputs: tuple[Tensor, ...], targets: Tensor) -> None:
     counts = [len(tensor) for tensor in (*inputs, targets)]
-    if len(set(counts)) != 1 or targets.ndim != 1 or counts[0] == 0:
+    if len(set(counts)) != 1 or counts[0] == 0:
         raise LandscapeError(
             f"Data needs one target per sample and at least one sample; there are {counts[0]} "
             f"inputs and targets of shape {list(targets.shape)}."

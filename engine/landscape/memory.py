@@ -5,7 +5,8 @@ they are), and activations of at most `memory_bound` bytes. Activations are the 
 graph that live at once: a value lives from its node to its last reader, views share the memory
 of what they view, and while an op runs its inputs and outputs live together. A convolution is
 counted with one more copy of its input and output, which libraries make to reorder the layout;
-the loss with four copies of the logits in float64.
+the loss with four copies in float64 of the outputs, or of the chunk of them that it widens at a
+time (`loss.py`), beside the outputs themselves.
 Other workspace inside an op's kernel is not known to the graph and not counted.
 """
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, fx
 
 from engine.errors import LandscapeError
+from engine.landscape.loss import CHUNK_BYTES
 from engine.program import Program
 
 MEMORY_BOUND = 2 << 30
@@ -26,7 +28,7 @@ MEMORY_BOUND = 2 << 30
 BATCH = 500
 BATCH_CONVOLUTION = 125
 
-# The logits themselves, in float64, their log-softmax, and room for one more.
+# Outputs as chosen, in float64, their log-softmax, and room for one more.
 _LOSS_COPIES = 4
 _CONVOLUTIONS = ("aten::conv", "aten::_convolution")
 
@@ -91,13 +93,14 @@ def activation_bytes(program: Program, batch: int, itemsize: int = 4) -> int:
             workspace = sum(_bytes(n, batch, itemsize) for n in (node, node.all_input_nodes[0]))
         peak = max(peak, sum(live.values()) + workspace)
         live = {owner: size for owner, size in live.items() if last.get(owner, -1) > step}
-    return max(peak, _LOSS_COPIES * _logit_bytes(program, batch))
+    outputs, widened = (_output_bytes(program, batch, size) for size in (itemsize, 8))
+    return max(peak, outputs + _LOSS_COPIES * min(widened, CHUNK_BYTES))
 
 
-def _logit_bytes(program: Program, batch: int) -> int:
-    """Return the bytes of the logits in float64, as the loss needs them."""
+def _output_bytes(program: Program, batch: int, itemsize: int) -> int:
+    """Return the bytes of the outputs in numbers of the given size."""
     output = next(node for node in program.graph_module.graph.nodes if node.op == "output")
-    return sum(_bytes(node, batch, 8) for node in output.all_input_nodes)
+    return sum(_bytes(node, batch, itemsize) for node in output.all_input_nodes)
 
 
 def _owner(node: fx.Node) -> fx.Node:

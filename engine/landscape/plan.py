@@ -48,7 +48,7 @@ class Runner(Protocol):
     """How many points `logits` takes at a time, at most."""
 
     def logits(self, coefficients: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield (samples, logits [P, n, C]) until all samples are covered, in order.
+        """Yield (samples, outputs [P, n, …]) until all samples are covered, in order.
 
         Args:
             coefficients: affine weights of P points, float64 [P, K].
