@@ -10,7 +10,7 @@ derivation then fixes every axis that the call touches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import fx
 
@@ -49,6 +49,8 @@ class Call:
     produced: list[tuple[str, Expression]]
     """(parameter name, axis) for every output axis of a contraction, in graph order."""
     parameter_of: Callable[[object], str | None]
+    acted: list[Expression] = field(default_factory=list)
+    """Axes along which the op reads places: nothing under them stays apart (`nesting.py`)."""
 
     @property
     def shape(self) -> Shape:
@@ -124,6 +126,7 @@ class Call:
     def fix(self, axes: Iterable[Expression], why: str) -> None:
         """Fix axes whose order matters to the op."""
         for axis in axes:
+            self.acted.append(axis)
             self.algebra.fix(axis, self._because(why))
 
     def fixed(self, sizes: Iterable[int], why: str) -> Axes:
