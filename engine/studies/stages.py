@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from engine.studies.result import json_ready
 
@@ -27,14 +28,16 @@ BEGINS = {
 class Stages:
     """Reports events and measures how long each stage took."""
 
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress or (lambda event: None)
+    def __init__(
+        self, progress: Progress | None, begins: Mapping[str, float] = MappingProxyType(BEGINS)
+    ) -> None:
+        self._progress, self._begins = progress or (lambda event: None), begins
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Report that a stage begins and keep the seconds that it takes."""
-        self.report({"kind": "stage", "stage": name, "fraction": BEGINS[name], "eta": None})
+        self.report({"kind": "stage", "stage": name, "fraction": self._begins[name], "eta": None})
         start = time.perf_counter()
         try:
             yield
