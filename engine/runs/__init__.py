@@ -4,6 +4,7 @@ Importing this package imports no torch.
 """
 
 from engine.runs.events import EventBatch
+from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
 from engine.runs.local import LocalExecutor
 from engine.runs.results import Partial, Result, RunStatus
 from engine.runs.shelf import CheckpointInfo, Shelf, Sizes, Upload
@@ -27,13 +28,16 @@ __all__ = [
     "DataSpec",
     "DiskTiles",
     "EventBatch",
+    "HeadersSpec",
     "IngestDataSpec",
     "IngestSpec",
+    "InspectSpec",
     "LocalExecutor",
     "PairSpec",
     "Partial",
     "Result",
     "RunStatus",
+    "SelfTestSpec",
     "Shelf",
     "Sizes",
     "Spec",

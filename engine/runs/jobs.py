@@ -13,6 +13,7 @@ from engine.checkpoints import write_checkpoint
 from engine.program import capture
 from engine.runs.context import Job, JobContext, JobResult
 from engine.runs.ingest import ingest, ingest_data, pair
+from engine.runs.inspect_jobs import headers, inspect, self_test
 from engine.runs.spec import CompareSpec
 from engine.runs.stored import load_stored
 from engine.studies import CompareOptions
@@ -70,5 +71,13 @@ def compare(spec: CompareSpec, context: JobContext) -> JobResult:
 
 
 JOBS: Mapping[str, Job] = MappingProxyType(
-    {"compare": compare, "ingest": ingest, "ingest-data": ingest_data, "pair": pair}
+    {
+        "compare": compare,
+        "headers": headers,
+        "ingest": ingest,
+        "ingest-data": ingest_data,
+        "inspect": inspect,
+        "pair": pair,
+        "self-test": self_test,
+    }
 )

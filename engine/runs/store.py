@@ -23,6 +23,7 @@ from engine.home import unusable
 from engine.runs.events import EventBatch, finite, read_events
 from engine.runs.files import check_run_id, pack_arrays, replacing, write_bytes
 from engine.runs.index import RunIndex
+from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
 from engine.runs.locks import FileLock
 from engine.runs.results import (
     PROVENANCE_FILE,
@@ -253,7 +254,9 @@ class Store:
             self.shelf.checkpoint(spec.b)
         if isinstance(spec, CompareSpec) and spec.data.sha256 is not None:
             self.shelf.data_path(spec.data.sha256)
-        if isinstance(spec, IngestSpec | IngestDataSpec) and spec.upload is not None:
+        if isinstance(spec, InspectSpec | SelfTestSpec):
+            self.shelf.checkpoint(spec.checkpoint)
+        if isinstance(spec, IngestSpec | IngestDataSpec | HeadersSpec) and spec.upload is not None:
             self.shelf.upload_path(spec.upload)
 
     def _builtin_status(self, run_id: str) -> RunStatus:
