@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.families import build_program, recognise
     from engine.landscape import Span, evaluate, line, make_plane
     from engine.matching import MatchResult, match_weights
-    from engine.program import Program, capture
+    from engine.program import Program, capture, read_program, save_program
     from engine.studies import CompareOptions, CompareResult, compare
     from engine.symmetry import Permutation, Symmetry, derive_symmetry, equivalence, prove
 
@@ -27,7 +27,7 @@ _HOMES = {
     "engine.families": ("build_program", "recognise"),
     "engine.landscape": ("Span", "evaluate", "line", "make_plane"),
     "engine.matching": ("MatchResult", "match_weights"),
-    "engine.program": ("Program", "capture"),
+    "engine.program": ("Program", "capture", "read_program", "save_program"),
     "engine.studies": ("CompareOptions", "CompareResult", "compare"),
     "engine.symmetry": ("Permutation", "Symmetry", "derive_symmetry", "equivalence", "prove"),
 }
@@ -37,7 +37,9 @@ __all__ = [
     "Program",
     "build_program",
     "capture",
+    "read_program",
     "recognise",
+    "save_program",
     # checkpoints and data
     "Checkpoint",
     "Dataset",

@@ -26,7 +26,12 @@ LAYERS = (
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
 # Within a layer these may use one another, in this direction only.
-WITHIN = {("__main__", "commandline"), ("symmetry", "families"), ("studies", "training")}
+WITHIN = {
+    ("__main__", "commandline"),
+    ("program", "checkpoints"),
+    ("symmetry", "families"),
+    ("studies", "training"),
+}
 
 TORCH_FREE = (
     "engine",

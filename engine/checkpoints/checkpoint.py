@@ -12,7 +12,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from engine.errors import ProofError, UnknownArchitectureError
+from engine.errors import CaptureError, CheckpointError, ProofError, UnknownArchitectureError
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +21,13 @@ class Checkpoint:
 
     Args:
         tensors: By name after unwrapping; dense, contiguous, on the CPU. Read-only.
-        sha256: `fingerprint(tensors)`: equal for equal tensors whatever file held them.
+        sha256: `fingerprint(tensors, graph)`: equal for equal content whatever file held it.
         name: What the user calls it: a file name, or `org/name:file` on the Hub.
-        format: "safetensors", "npz" or "torch".
+        format: "safetensors", "npz", "torch" or "pt2".
         notes: One sentence for each wrapping that was undone and each thing left aside.
         origin: Where it came from: for the Hub `repo`, `revision` (commit sha) and `file`.
+        graph: The architecture, where the file carries it (a `.pt2`): canonical JSON that
+            `engine.program.program_of` makes a Program of. None for weights alone.
     """
 
     tensors: Mapping[str, Tensor]
@@ -34,17 +36,19 @@ class Checkpoint:
     format: str
     notes: tuple[str, ...] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
+    graph: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
         object.__setattr__(self, "origin", MappingProxyType(dict(self.origin)))
 
 
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+def fingerprint(tensors: Mapping[str, Tensor], graph: bytes | None = None) -> str:
     """Return the sha256 over names, dtypes, shapes and bytes, in order of name.
 
     Args:
         tensors: Dense tensors by name; the order of the mapping does not matter.
+        graph: The architecture that comes with them, if any.
 
     Returns:
         64 hexadecimal digits.
@@ -56,6 +60,8 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
         description = json.dumps([name, str(tensor.dtype), list(tensor.shape)])
         digest.update(f"{description}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    if graph is not None:
+        digest.update(graph)
     return digest.hexdigest()
 
 
@@ -64,7 +70,7 @@ def about(checkpoint: Checkpoint) -> Iterator[None]:
     """Begin messages about a model's weights with the checkpoint's name, keeping their kind."""
     try:
         yield
-    except (UnknownArchitectureError, ProofError) as error:
+    except (CaptureError, CheckpointError, ProofError, UnknownArchitectureError) as error:
         if str(error).startswith(checkpoint.name):
             raise
         raise type(error)(f"{checkpoint.name}: {error}") from error

@@ -22,10 +22,11 @@ class Format(Enum):
     NPZ = "npz"
     TORCH_ZIP = "torch"
     TORCH_FLAT = "torch (flat)"
+    PT2 = "pt2"
 
     @property
     def title(self) -> str:
-        """The name without the variant: "safetensors", "npz" or "torch"."""
+        """The name without the variant: "safetensors", "npz", "torch" or "pt2"."""
         return self.value.partition(" ")[0]
 
 
@@ -48,6 +49,10 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "it is a PDF document"),
     (b"\x89PNG", "it is a PNG image"),
     (b"\xff\xd8\xff", "it is a JPEG image"),
+)
+#: The first member of what torch.export.save writes, below a folder of any name.
+_EXPORTED = re.compile(
+    rb"[^/]*/(models/|archive_|data/(weights|constants|sample_inputs|aotinductor)/)"
 )
 _PAGE = re.compile(rb"\s*(<!doctype html|<html|<\?xml|<head|<body)", re.IGNORECASE)
 
@@ -85,14 +90,17 @@ def detect_format(file: BinaryIO, size: int) -> Format:
         return Format.SAFETENSORS
     _refuse_text_and_pickles(head)
     raise CheckpointError(
-        "it is none of the files that are read: .safetensors, .npz, or .pt/.pth/.bin of torch.save"
+        "it is none of the files that are read: .safetensors, .npz, .pt/.pth/.bin of torch.save "
+        "or .pt2 of torch.export.save"
     )
 
 
 def _zip_format(head: bytes) -> Format:
-    """Tell numpy's zip from torch's by the name of the first member."""
+    """Tell numpy's zip and the two of torch by the name of the first member."""
     length = int.from_bytes(head[26:28], "little")
     first = head[30 : 30 + length]
+    if _EXPORTED.match(first):
+        return Format.PT2
     return Format.NPZ if first.endswith(b".npy") else Format.TORCH_ZIP
 
 

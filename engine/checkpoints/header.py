@@ -1,10 +1,11 @@
 """What a file holds, from its headers alone: names, shapes and dtypes, not one tensor's bytes.
 
 A `.safetensors` is described by the JSON at its start, an `.npz` by a few bytes before each
-array, a `.pt` by the pickle beside its storages, so that this is as quick for gigabytes as for
-kilobytes. The caps on the description hold; the one on the tensors' bytes does not, as none
-is read. (The flat files of PyTorch before 1.6 are read up to the header's cap: their pickles
-have no length.) Says nothing of values: NaN, dead units and proofs need the whole file.
+array, a `.pt` by the pickle beside its storages, a `.pt2` by its JSON, so that this is as quick
+for gigabytes as for kilobytes. The caps on the description hold; the one on the tensors' bytes
+does not, as none is read. (The flat files of PyTorch before 1.6 are read up to the header's cap:
+their pickles have no length.) Says nothing of values: NaN, dead units and proofs need the whole
+file.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from engine.checkpoints.limits import Limits
 from engine.checkpoints.names import own_names
 from engine.checkpoints.npz_file import plan_npz
 from engine.checkpoints.pickle_plan import PlannedTensor
+from engine.checkpoints.pt2 import plan_archive
 from engine.checkpoints.read import opened
 from engine.checkpoints.safetensors_file import check_cover, check_entries, read_header
 from engine.checkpoints.torch_file import check_plan, plan_torch_flat, plan_torch_zip
@@ -47,7 +49,7 @@ class Header:
     Args:
         tensors: By name after unwrapping, on the device "meta": shapes and dtypes only.
         name: What the user calls the file.
-        format: "safetensors", "npz" or "torch".
+        format: "safetensors", "npz", "torch" or "pt2".
         file_bytes: Size of the file.
         notes: One sentence for each wrapping that was undone.
         problem: Why the whole file could not be read although its header can: it is cut off,
@@ -68,7 +70,7 @@ def read_header_only(
     """Return what a file's headers say of its tensors.
 
     Args:
-        path: A `.safetensors`, `.npz` or `torch.save` file, whatever its extension.
+        path: A `.safetensors`, `.npz`, `torch.save` or `.pt2` file, whatever its extension.
         name: What messages and results call it; the file's own name unless given.
         limits: The caps; that on the tensors' bytes is not applied.
 
@@ -98,6 +100,8 @@ def _describe(kind: Format, file: BinaryIO, size: int, limits: Limits) -> tuple[
     """Return the file's content with meta tensors, and why its bytes do not fit it."""
     if kind is Format.NPZ:
         return plan_npz(file, size, limits), None
+    if kind is Format.PT2:
+        return plan_archive(file, size, limits), None
     if kind is Format.SAFETENSORS:
         return _describe_safetensors(file, size, limits)
     plan_file = plan_torch_zip if kind is Format.TORCH_ZIP else plan_torch_flat

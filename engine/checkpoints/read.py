@@ -15,8 +15,9 @@ from engine.checkpoints.admission import shown
 from engine.checkpoints.checkpoint import Checkpoint, fingerprint
 from engine.checkpoints.formats import Format, detect_format
 from engine.checkpoints.limits import Limits
-from engine.checkpoints.names import unwrap
+from engine.checkpoints.names import own_names, unwrap
 from engine.checkpoints.npz_file import read_npz
+from engine.checkpoints.pt2 import pack_architecture, read_archive
 from engine.checkpoints.safetensors_file import read_safetensors
 from engine.checkpoints.torch_file import read_torch_flat, read_torch_zip
 from engine.errors import CheckpointError
@@ -28,7 +29,7 @@ def read_checkpoint(
     """Return the checkpoint in a file.
 
     Args:
-        path: A `.safetensors`, `.npz` or `torch.save` file, whatever its extension.
+        path: A `.safetensors`, `.npz`, `torch.save` or `.pt2` file, whatever its extension.
         name: What messages and results call it; the file's own name unless given.
         limits: The caps; `Limits()` unless given.
 
@@ -60,6 +61,8 @@ def _read(file: BinaryIO, size: int, path: Path | None, name: str, limits: Limit
     limits.check_total(size - limits.header_bytes, "beyond its header it takes")
     content: Any
     match kind:
+        case Format.PT2:
+            return _read_exported(file, size, name, limits)
         case Format.SAFETENSORS:
             content = read_safetensors(file, size, path, limits)
         case Format.NPZ:
@@ -70,6 +73,21 @@ def _read(file: BinaryIO, size: int, path: Path | None, name: str, limits: Limit
             content = read_torch_flat(file, size, limits)
     tensors, notes = unwrap(content, limits)
     return Checkpoint(tensors, fingerprint(tensors), name, kind.title, notes)
+
+
+def _read_exported(file: BinaryIO, size: int, name: str, limits: Limits) -> Checkpoint:
+    """Return the weights of a `.pt2` with the graph that computes with them."""
+    exported = read_archive(file, size, limits)
+    old = {id(tensor): key for key, tensor in exported.tensors.items()}
+    tensors, notes = own_names(dict(exported.tensors), lightning=False)
+    names = {old[id(tensor)]: key for key, tensor in tensors.items()}
+    if len(names) != len(old):  # a part that the graph reads would be left aside
+        tensors, names, notes = dict(exported.tensors), {key: key for key in old.values()}, ()
+    graph = pack_architecture(exported.document, exported.constants, exported.ties, names)
+    notes = (*exported.graph.notes, *notes)
+    return Checkpoint(
+        tensors, fingerprint(tensors, graph), name, Format.PT2.title, notes, {}, graph
+    )
 
 
 @contextmanager

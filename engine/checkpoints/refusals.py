@@ -60,10 +60,11 @@ def refuse_globals(names: Sequence[str]) -> None:
 
 
 def refuse_script(members: Collection[str]) -> None:
-    """Refuse TorchScript and exported programs, told by the members of their zip.
+    """Refuse TorchScript and old exported programs, told by the members of their zip.
 
     Raises:
         UnsafeFileError: The zip holds a program, not a state dict.
+        CheckpointError: It is an exported program whose members are not in torch's order.
     """
     if "constants.pkl" in members or any(name.startswith("code/") for name in members):
         load = 'x = torch.jit.load("FILE", map_location="cpu")'
@@ -71,11 +72,15 @@ def refuse_script(members: Collection[str]) -> None:
             "it is a TorchScript archive: a program, not a state dict. "
             + _conversion(load, _SAVE.format("x.state_dict()"))
         )
-    if "models/model.json" in members or "serialized_exported_program.json" in members:
-        load = 'x = torch.export.load("FILE")'
+    if "serialized_exported_program.json" in members:
         raise UnsafeFileError(
-            "it is an exported program (.pt2), not a state dict. "
-            + _conversion(load, _SAVE.format("x.state_dict"))
+            "it is an exported program (.pt2) of an old torch, whose weights are pickled; export "
+            "the module again with torch 2.11 or later, or save its state dict"
+        )
+    if any(name.startswith("models/") for name in members):
+        raise CheckpointError(
+            "it is an exported program (.pt2) that was packed again; use the file that "
+            "torch.export.save wrote"
         )
 
 

@@ -2,6 +2,7 @@
 
 from engine.program.capture import capture
 from engine.program.program import Program
+from engine.program.pt2 import build_exported, program_of, read_program, save_program
 from engine.program.spec import BatchNormSite, BatchStatistics, InputSpec, ParameterSpec
 
 __all__ = [
@@ -10,5 +11,9 @@ __all__ = [
     "InputSpec",
     "ParameterSpec",
     "Program",
+    "build_exported",
     "capture",
+    "program_of",
+    "read_program",
+    "save_program",
 ]

@@ -38,11 +38,7 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
     Raises:
         CaptureError: the module cannot be traced, with the reason.
     """
-    if not isinstance(module, nn.Module):
-        raise CaptureError(f"a Program is made of an nn.Module, not of a {type(module).__name__}")
-    inputs = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
-    inputs = tuple(_at_least_two(tensor) for tensor in inputs)
-    exported = _export(module, inputs)
+    exported = export_module(module, checked_inputs(module, example_inputs))
     _refuse_unsuitable(exported)
     exported = functional(exported)
     for output in exported.graph_signature.output_specs:
@@ -70,6 +66,20 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
     return program
 
 
+def checked_inputs(
+    module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """Return the examples as a tuple, fit for tracing.
+
+    Raises:
+        CaptureError: the module is none, or an example is no batch of real numbers.
+    """
+    if not isinstance(module, nn.Module):
+        raise CaptureError(f"a Program is made of an nn.Module, not of a {type(module).__name__}")
+    inputs = example_inputs if isinstance(example_inputs, tuple) else (example_inputs,)
+    return tuple(_at_least_two(tensor) for tensor in inputs)
+
+
 def _at_least_two(tensor: Tensor) -> Tensor:
     """Return the example with two samples or more: one would be taken for a fixed size."""
     if not isinstance(tensor, Tensor) or tensor.is_complex():
@@ -82,7 +92,12 @@ def _at_least_two(tensor: Tensor) -> Tensor:
     return tensor.repeat(SMALLEST_BATCH, *[1] * (tensor.dim() - 1))
 
 
-def _export(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
+def export_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
+    """Return what torch.export makes of a module in eval mode, for a batch of any size.
+
+    Raises:
+        CaptureError: the module cannot be traced, with the reason.
+    """
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:

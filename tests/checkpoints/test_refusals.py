@@ -110,8 +110,10 @@ def test_other_objects_are_named_with_the_lines_that_convert_them():
 def test_torchscript_and_exported_programs():
     with pytest.raises(UnsafeFileError, match=r"TorchScript archive(.|\n)*torch\.jit\.load"):
         read(zip_bytes({"net/data.pkl": b"", "net/constants.pkl": b"", "net/code/a.py": b""}))
-    with pytest.raises(UnsafeFileError, match=r"exported program(.|\n)*torch\.export\.load"):
-        read(zip_bytes({"net/models/model.json": b"{}", "net/archive_format": b"pt2"}))
+    with pytest.raises(UnsafeFileError, match=r"exported program .* of an old torch"):
+        read(zip_bytes({"serialized_exported_program.json": b"{}", "version": b"8.3"}))
+    with pytest.raises(CheckpointError, match=r"exported program .* packed again"):
+        read(zip_bytes({"net/a.txt": b"", "net/models/model.json": b"{}"}))
 
 
 def test_torchscript_as_torch_writes_it():
