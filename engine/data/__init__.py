@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.data.catalogue import DATASETS, DatasetInfo
-    from engine.data.dataset import Dataset, fit_inputs
+    from engine.data.dataset import Dataset
+    from engine.data.fit import fit_data, fit_inputs
     from engine.data.load import load_dataset
 
 _HOMES = {
     "DATASETS": "engine.data.catalogue",
     "Dataset": "engine.data.dataset",
     "DatasetInfo": "engine.data.catalogue",
-    "fit_inputs": "engine.data.dataset",
+    "fit_data": "engine.data.fit",
+    "fit_inputs": "engine.data.fit",
     "load_dataset": "engine.data.load",
 }
 
-__all__ = ["DATASETS", "Dataset", "DatasetInfo", "fit_inputs", "load_dataset"]
+__all__ = ["DATASETS", "Dataset", "DatasetInfo", "fit_data", "fit_inputs", "load_dataset"]
 
 
 def __getattr__(name: str) -> object:

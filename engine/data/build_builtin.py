@@ -30,14 +30,14 @@ def build(folder: Path = FOLDER, *, samples: int = TRAIN_SAMPLES, name: str = "m
     test = read_named(name, "test")
     np.savez_compressed(
         folder / "test.npz",
-        inputs=test.inputs[:, 0].numpy(),
+        inputs=test.tensors[0][:, 0].numpy(),
         targets=test.targets.numpy().astype(np.uint8),
     )
     train = read_named(name, "train")
     indices = draw(len(train.targets), samples, TRAIN_SEED)
     np.savez_compressed(
         folder / "train.npz",
-        inputs=train.inputs[indices, 0].numpy(),
+        inputs=train.tensors[0][indices, 0].numpy(),
         targets=train.targets[indices].numpy().astype(np.uint8),
         indices=indices.numpy().astype(np.int32),
     )

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from engine.data.catalogue import DATASETS
-from engine.data.dataset import RawImages
+from engine.data.dataset import RawData
 from engine.data.parquet import file_sha256
 from engine.errors import DataError
 
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "assets" / "mnist"
 
 
 @lru_cache(maxsize=2)
-def read_builtin(split: str, folder: Path = FOLDER) -> RawImages:
+def read_builtin(split: str, folder: Path = FOLDER) -> RawData:
     """Return a split of the built-in MNIST, uint8 [10000, 1, 28, 28].
 
     Raises:
@@ -39,4 +39,4 @@ def read_builtin(split: str, folder: Path = FOLDER) -> RawImages:
         ) from error
     classes = DATASETS["mnist"].classes
     images = torch.from_numpy(inputs).unsqueeze(1)
-    return RawImages(images, torch.from_numpy(targets), classes, file_sha256(path))
+    return RawData(images, torch.from_numpy(targets), classes, file_sha256(path))

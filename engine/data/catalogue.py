@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 NO_MEAN = (0.0,)
 NO_STD = (1.0,)
@@ -27,13 +28,14 @@ class DatasetInfo:
         repo: the Hub repository, `organisation/name`; for a built-in set its origin.
         folder: the folder inside the repository that holds the parquet files.
         image_column, label_column: the parquet columns.
-        classes: number of classes; labels are 0 … classes − 1.
-        shape: one image, [channels, height, width].
+        classes: number of classes; labels are 0 … classes − 1; of tokens, the vocabulary.
+        shape: one image, [channels, height, width], or the length of a sequence of tokens.
         mean, std: default normalisation per channel, after division by 255.
         splits: the split names.
         sizes: split → number of images.
         licence: who made the data and under which terms.
         builtin: whether it ships with Basinscope and needs no network.
+        kind: "images" with one class each, or "tokens", sequences with a token to predict.
     """
 
     title: str
@@ -42,13 +44,14 @@ class DatasetInfo:
     image_column: str
     label_column: str
     classes: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     splits: tuple[str, ...]
     sizes: Mapping[str, int]
     licence: str
     builtin: bool = False
+    kind: Literal["images", "tokens"] = "images"
 
 
 def _sizes(train: int, test: int) -> Mapping[str, int]:
@@ -129,6 +132,22 @@ DATASETS: Mapping[str, DatasetInfo] = MappingProxyType(
             splits=("train", "test"),
             sizes=_sizes(50_000, 10_000),
             licence="Alex Krizhevsky, no licence stated",
+        ),
+        "modular-addition": DatasetInfo(
+            title="Modular addition, a + b mod 97 (built in, for language models)",
+            repo="basinscope/modular-addition",
+            folder="",
+            image_column="",
+            label_column="",
+            classes=98,
+            shape=(3,),
+            mean=NO_MEAN,
+            std=NO_STD,
+            splits=("train", "test"),
+            sizes=_sizes(7527, 1882),
+            licence="computed by a rule",
+            builtin=True,
+            kind="tokens",
         ),
     }
 )

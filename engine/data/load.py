@@ -7,9 +7,12 @@ from pathlib import Path
 
 from engine.data.builtin import read_builtin
 from engine.data.catalogue import DATASETS, NO_MEAN, NO_STD
-from engine.data.dataset import Dataset, RawImages, build_dataset
+from engine.data.dataset import Dataset, RawData, build_dataset
+from engine.data.fit import ModelInput, arrange
 from engine.data.hub import find_parquet, pinned
+from engine.data.modular import read_modular
 from engine.data.parquet import Progress, cached_images, read_images
+from engine.data.text import refuse_other_vocabularies
 from engine.data.uploaded import SUFFIXES, read_uploaded
 from engine.errors import DataError
 
@@ -22,18 +25,21 @@ def load_dataset(
     seed: int = 0,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    model_inputs: Sequence[ModelInput] | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Load a data set, whole or a drawn sample of it, normalised to float32.
+    """Load a data set, whole or a drawn sample of it; images are normalised to float32.
 
     Args:
         name: a name of `DATASETS`, or the path of a .npz or .safetensors file with `inputs`
-            and `targets`; such a file is one set, whatever split is named.
+            and `targets`, or of a .txt file; such a file is one set, whatever split is named.
         split: "train" or "test".
         samples: at most how many, drawn without replacement; None takes all in their order.
         seed: of the draw.
         mean, std: one number or one per channel, applied after division of uint8 by 255;
             None takes the catalogue's (a file's default is 0 and 1).
+        model_inputs: what the model takes (`Program.inputs`): the order of several inputs,
+            whether bytes are token ids, and how long the sequences of a text are.
         progress: called with (stage, done, total): "download" in bytes, "decode" in rows.
 
     Raises:
@@ -41,9 +47,11 @@ def load_dataset(
             data that is neither on this machine nor reachable.
     """
     default_mean, default_std = default_normalisation(name)
+    title = str(name) if str(name) in DATASETS else Path(name).name
+    raw = read_raw(name, split, model_inputs=model_inputs, progress=progress)
     return build_dataset(
-        read_raw(name, split, progress=progress),
-        name=str(name) if str(name) in DATASETS else Path(name).name,
+        raw if model_inputs is None else arrange(raw, model_inputs, title),
+        name=title,
         split=split,
         samples=samples,
         seed=seed,
@@ -58,7 +66,13 @@ def default_normalisation(name: str | Path) -> tuple[tuple[float, ...], tuple[fl
     return (info.mean, info.std) if info is not None else (NO_MEAN, NO_STD)
 
 
-def read_raw(name: str | Path, split: str, *, progress: Progress | None = None) -> RawImages:
+def read_raw(
+    name: str | Path,
+    split: str,
+    *,
+    model_inputs: Sequence[ModelInput] | None = None,
+    progress: Progress | None = None,
+) -> RawData:
     """Read a split as stored, neither drawn nor normalised; arguments as `load_dataset`.
 
     Raises:
@@ -66,11 +80,18 @@ def read_raw(name: str | Path, split: str, *, progress: Progress | None = None) 
     """
     if str(name) in DATASETS:
         return read_named(str(name), split, progress=progress)
-    return read_uploaded(_as_file(name))
+    path = _as_file(name)
+    length = None
+    if path.suffix == ".txt" and model_inputs:
+        spec = model_inputs[0]
+        if not spec.dtype.is_floating_point:
+            length = spec.shape[0] if len(spec.shape) == 1 else None
+            refuse_other_vocabularies(path, spec.high)
+    return read_uploaded(path, length=length)
 
 
-def read_named(name: str, split: str, *, progress: Progress | None = None) -> RawImages:
-    """Read a catalogue data set's split as stored: uint8 images and labels.
+def read_named(name: str, split: str, *, progress: Progress | None = None) -> RawData:
+    """Read a catalogue data set's split as stored: uint8 images and labels, or tokens.
 
     Raises:
         DataError: no such name or split, or the data cannot be read.
@@ -80,6 +101,8 @@ def read_named(name: str, split: str, *, progress: Progress | None = None) -> Ra
         raise DataError(f"There is no data set '{name}'; there are {', '.join(DATASETS)}.")
     if split not in info.splits:
         raise DataError(f"{info.title} has no split '{split}'; it has {', '.join(info.splits)}.")
+    if info.kind == "tokens":
+        return read_modular(split)
     if info.builtin:
         return read_builtin(split)
     pin = pinned(info, split)
@@ -97,5 +120,6 @@ def _as_file(name: str | Path) -> Path:
         raise DataError(f"There is no file {name}.")
     raise DataError(
         f"There is no data set '{name}'; there are {', '.join(DATASETS)}, or the path of a "
-        f"{' or '.join(SUFFIXES)} file with `inputs` and `targets`."
+        f"{' or '.join(SUFFIXES[:-1])} file with `inputs` and `targets`, or a "
+        f"{SUFFIXES[-1]} file."
     )

@@ -25,7 +25,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from engine.data.catalogue import DatasetInfo
-from engine.data.dataset import RawImages
+from engine.data.dataset import RawData
 from engine.errors import DataError
 from engine.home import home
 
@@ -51,7 +51,7 @@ def read_images(
     sha256: str | None = None,
     limits: ParquetLimits | None = None,
     progress: Progress | None = None,
-) -> RawImages:
+) -> RawData:
     """Read an image parquet file, from the cache of decoded files where it is there.
 
     Args:
@@ -70,7 +70,7 @@ def read_images(
         cached = _decode(path, info, limits or ParquetLimits(), progress)
         _store(digest, *cached)
     inputs, targets = cached
-    return RawImages(torch.from_numpy(inputs), torch.from_numpy(targets), info.classes, digest)
+    return RawData(torch.from_numpy(inputs), torch.from_numpy(targets), info.classes, digest)
 
 
 def file_sha256(path: Path) -> str:

@@ -14,7 +14,8 @@ from engine.data.catalogue import DATASETS
 @pytest.mark.parametrize("name", DATASETS)
 def test_entries_are_consistent(name):
     info = DATASETS[name]
-    assert len(info.mean) == len(info.std) == info.shape[0]
+    channels = info.shape[0] if info.kind == "images" else 1
+    assert len(info.mean) == len(info.std) == channels
     assert set(info.sizes) == set(info.splits)
     assert info.repo.count("/") == 1
     assert info.title and info.licence

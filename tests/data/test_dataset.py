@@ -1,18 +1,13 @@
-"""Drawing, normalising and laying out samples."""
+"""Drawing and normalising samples."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from engine.data.dataset import Dataset, RawImages, build_dataset, draw, fit_inputs, normalise
+from engine.data.dataset import Dataset, RawData, build_dataset, draw, normalise
+from engine.data.task import CLASSIFICATION, LANGUAGE, REGRESSION
 from engine.errors import DataError
-
-
-def made(shape: tuple[int, ...], count: int = 4) -> Dataset:
-    size = count * torch.Size(shape).numel()
-    inputs = torch.arange(size, dtype=torch.float32).reshape(count, *shape)
-    return Dataset(inputs, torch.zeros(count, dtype=torch.int64), "x", "test", 2, "", (0,), (1,))
 
 
 def test_a_draw_is_distinct_sorted_and_repeatable():
@@ -57,13 +52,13 @@ def test_wrong_normalisations_are_refused(mean, std, message):
 
 
 def test_the_hash_depends_on_source_and_selection():
-    raw = RawImages(torch.zeros(9, 1, 2, 2, dtype=torch.uint8), torch.arange(9) % 3, 3, "abc")
+    raw = RawData(torch.zeros(9, 1, 2, 2, dtype=torch.uint8), torch.arange(9) % 3, 3, "abc")
 
     def digest(raw=raw, split="test", samples=None, seed=0):
         plain = {"name": "x", "mean": (0.0,), "std": (1.0,)}
         return build_dataset(raw, split=split, samples=samples, seed=seed, **plain).sha256
 
-    other = RawImages(raw.inputs, raw.targets, 3, "abd")
+    other = RawData(raw.inputs, raw.targets, 3, "abd")
     found = [digest(), digest(other), digest(split="train"), digest(samples=4)]
     found.append(digest(samples=4, seed=1))
     assert len(set(found)) == 5
@@ -71,7 +66,7 @@ def test_the_hash_depends_on_source_and_selection():
 
 
 def test_samples_keep_their_targets():
-    raw = RawImages(torch.arange(20, dtype=torch.uint8).reshape(20, 1), torch.arange(20), 20, "")
+    raw = RawData(torch.arange(20, dtype=torch.uint8).reshape(20, 1), torch.arange(20), 20, "")
     data = build_dataset(
         raw, name="x", split="test", samples=6, seed=0, mean=(0.0,), std=(1 / 255,)
     )
@@ -79,33 +74,42 @@ def test_samples_keep_their_targets():
     assert len(data) == 6
 
 
+def test_token_ids_are_never_normalised():
+    ids = torch.tensor([[3, 255], [0, 7]])
+    raw = RawData((ids, torch.full((2, 2), 51, dtype=torch.uint8)), torch.tensor([0, 1]), 2, "")
+    data = build_dataset(raw, name="x", split="test", samples=1, seed=0, mean=(0.1,), std=(0.5,))
+    assert data.inputs[0].dtype == torch.int64
+    assert data.inputs[0][0].tolist() in ids.tolist()
+    assert data.inputs[1].tolist() == [pytest.approx([0.2, 0.2])]
+
+
+def test_samples_of_ones_own_are_taken_as_they_are():
+    x, y = torch.randn(4, 3), torch.tensor([0, 2, 1, 0], dtype=torch.int32)
+    data = Dataset.from_tensors(x, y, name="mine", split="train")
+    assert data.inputs is x
+    assert (data.name, data.split, data.classes, data.targets.dtype) == (
+        *("mine", "train", 3),
+        torch.int64,
+    )
+    assert data.sha256 != Dataset.from_tensors(x + 1, y, split="train").sha256
+    assert data.task is CLASSIFICATION
+    assert Dataset.from_tensors((x, x), torch.zeros(4, 2)).task is REGRESSION
+    tokens = torch.tensor([[1, -100], [0, 5]])
+    data = Dataset.from_tensors(tokens, tokens)
+    assert (data.task, data.classes) == (LANGUAGE, 6)
+
+
 @pytest.mark.parametrize(
-    ("shape", "wanted"),
+    ("inputs", "targets", "message"),
     [
-        ((1, 4, 6), (24,)),
-        ((24,), (1, 4, 6)),
-        ((4, 6), (1, 4, 6)),
-        ((1, 4, 6), (4, 6)),
-        ((4, 6, 1), (1, 4, 6)),
-        ((2, 3), (2, 3)),
+        (torch.zeros(0, 3), torch.zeros(0).long(), "needs samples and one target for each"),
+        (torch.zeros(4, 3), torch.zeros(3).long(), "inputs and targets hold 4, 3"),
+        (torch.zeros(2, 3), torch.tensor([0, -1]), "has the target -1; classes count from 0"),
+        (torch.zeros(2, 3), torch.tensor([[0, -1]] * 2), "tokens count from 0 .-100 leaves"),
+        (torch.zeros(2, 3), torch.full((2, 2), -100), "-100 as every target"),
+        (torch.zeros(2, 3), torch.tensor([1.0, torch.nan]), "NaN or infinite in 1 .* sample 1"),
     ],
 )
-def test_plain_layouts_are_fitted(shape, wanted):
-    data = made(shape)
-    fitted = fit_inputs(data, wanted)
-    assert fitted.inputs.shape == (4, *wanted)
-    assert fitted.inputs.flatten().equal(data.inputs.flatten())
-
-
-def test_channels_come_first():
-    data = made((4, 6, 3))
-    fitted = fit_inputs(data, (3, 4, 6))
-    assert fitted.inputs[2, 1, 3, 5] == data.inputs[2, 3, 5, 1]
-    assert fitted.inputs.is_contiguous()
-
-
-@pytest.mark.parametrize("wanted", [(3, 32, 32), (10,), (6, 4), (2, 12)])
-def test_other_shapes_are_refused_with_both_named(wanted):
-    text = " × ".join(map(str, wanted))
-    with pytest.raises(DataError, match=f"takes inputs of shape {text}, but x has .*1 × 4 × 6;"):
-        fit_inputs(made((1, 4, 6)), wanted)
+def test_samples_that_make_no_sense_are_refused(inputs, targets, message):
+    with pytest.raises(DataError, match=message):
+        Dataset.from_tensors(inputs, targets)

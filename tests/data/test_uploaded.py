@@ -65,6 +65,33 @@ def test_floats_become_float32(dtype, tmp_path):
     assert np.array_equal(raw.inputs.numpy(), IMAGES)
 
 
+def test_token_ids_and_tokens_to_predict_are_read(tmp_path):
+    ids = np.arange(6, dtype=np.uint16).reshape(3, 2)
+    raw = read_uploaded(npz(tmp_path, inputs=ids, targets=np.array([[1, -100]] * 3)))
+    assert (raw.inputs.dtype, raw.inputs.tolist()) == (torch.int64, ids.tolist())
+    assert (raw.targets.tolist(), raw.classes) == ([[1, -100]] * 3, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_floating_point_targets_are_read(dtype, tmp_path):
+    values = np.arange(12).reshape(3, 2, 2).astype(dtype)
+    raw = read_uploaded(npz(tmp_path, inputs=IMAGES, targets=values))
+    assert (raw.targets.dtype, raw.classes) == (torch.float32, 0)
+    assert np.array_equal(raw.targets.numpy(), values)
+
+
+def test_several_inputs_are_read_by_name_or_by_place(tmp_path):
+    arrays = {"inputs.10": IMAGES, "inputs.2": LABELS, "inputs.0": IMAGES[:, 0] > 3}
+    raw = read_uploaded(npz(tmp_path, targets=LABELS, **arrays))
+    assert raw.input_names == ("0", "2", "10")
+    assert [tensor.dtype for tensor in raw.inputs] == [torch.int64, torch.int64, torch.uint8]
+    save_file(
+        {"inputs.mask": torch.ones(2, 3), "targets": torch.zeros(2)}, tmp_path / "o.safetensors"
+    )
+    raw = read_uploaded(tmp_path / "o.safetensors")
+    assert raw.input_names == ("mask",) and isinstance(raw.inputs, tuple)
+
+
 def nan_inputs():
     inputs = IMAGES.astype(np.float32)
     inputs[1, 0, 0, 2] = np.nan
@@ -77,21 +104,31 @@ def nan_inputs():
     [
         ({"inputs": IMAGES}, "own.npz: `targets` is missing; the file holds inputs"),
         ({"x": IMAGES, "targets": LABELS}, "`inputs` is missing; the file holds targets, x"),
-        ({"inputs": IMAGES.astype(np.int64), "targets": LABELS}, "`inputs` has dtype int64"),
         ({"inputs": IMAGES.astype(complex), "targets": LABELS}, "`inputs` has dtype complex128"),
-        ({"inputs": IMAGES, "targets": LABELS / 1.0}, "`targets` has dtype float64; bring int"),
+        (
+            {"inputs": IMAGES, "targets": np.array([1, np.nan, 2])},
+            "NaN or infinite in 1 .* sample 1",
+        ),
+        ({"inputs": IMAGES, "targets": LABELS / 1.0, "classes": 3}, "belongs to whole-number"),
         ({"inputs": IMAGES, "targets": LABELS.astype("U1")}, "`targets` has dtype str"),
         ({"inputs": IMAGES[0, 0, 0], "targets": LABELS}, r"`inputs` has shape \[4\]; the first"),
-        ({"inputs": IMAGES, "targets": LABELS[:, None]}, r"`targets` has shape \[3, 1\]; one"),
+        ({"inputs": IMAGES, "targets": LABELS[:, None, None]}, r"has shape \[3, 1, 1\]; whole"),
+        ({"inputs": IMAGES, "targets": np.int64(3)}, "3 samples but `targets` a single number"),
+        (
+            {"inputs": IMAGES, "targets": np.zeros((3, 0))},
+            r"`targets` is empty, of shape \[3",
+        ),
+        ({"inputs": IMAGES, "inputs.0": IMAGES, "targets": LABELS}, "keep one of the two ways"),
+        ({"inputs.a": IMAGES, "inputs.b": IMAGES[:2], "targets": LABELS}, "`inputs.b` holds 2"),
         ({"inputs": IMAGES, "targets": LABELS[:2]}, "holds 3 samples but `targets` 2"),
         ({"inputs": IMAGES[:0], "targets": LABELS[:0]}, r"`inputs` is empty, of shape \[0, 1"),
         ({"inputs": nan_inputs(), "targets": LABELS}, "infinite numbers in 2 .* is sample 1"),
-        ({"inputs": IMAGES, "targets": LABELS - 1}, "lie in -1 … 1; with 2 classes .* 0 … 1"),
-        ({"inputs": IMAGES, "targets": LABELS, "classes": 2}, "lie in 0 … 2; with 2 classes"),
+        ({"inputs": IMAGES, "targets": LABELS - 1}, "has the target -1; classes count from 0"),
+        ({"inputs": IMAGES, "targets": LABELS, "classes": 2}, "go up to 2; with 2 classes"),
         ({"inputs": IMAGES, "targets": LABELS, "classes": 2.5}, "`classes` must be one integer"),
         ({"inputs": IMAGES, "targets": LABELS, "classes": [3, 3]}, "`classes` must be one"),
         ({"inputs": IMAGES, "targets": LABELS, "classes": -1}, "`classes` is -1; it counts"),
-        ({"inputs": IMAGES, "targets": LABELS * 10**8}, "classes; at most 100000 are taken"),
+        ({"inputs": IMAGES, "targets": LABELS * 10**8}, "classes; at most 1000000 are taken"),
     ],
 )
 def test_wrong_contents_are_named(arrays, message, tmp_path):
@@ -103,7 +140,7 @@ def test_wrong_contents_are_named(arrays, message, tmp_path):
     ("limits", "message"),
     [
         (UploadLimits(samples=2), "3 samples; at most 2 are read"),
-        (UploadLimits(total_bytes=95), "would take 96 bytes as float32; at most 95"),
+        (UploadLimits(total_bytes=119), "would take 120 bytes in memory; at most 119"),
     ],
 )
 def test_caps_hold(limits, message, tmp_path):
@@ -181,7 +218,7 @@ def test_a_safetensors_file_without_targets_is_refused(tmp_path):
 
 def test_other_endings_are_refused(tmp_path):
     (tmp_path / "own.csv").write_text("1,2")
-    with pytest.raises(DataError, match=r"own\.csv: data files end in \.npz or \.safetensors"):
+    with pytest.raises(DataError, match=r"own\.csv: data files end in \.npz, \.safetensors or \.t"):
         read_uploaded(tmp_path / "own.csv")
 
 
