@@ -17,7 +17,17 @@ from engine.commandline.destination import output_file, output_folder
 from engine.commandline.output import add_json, print_json
 from engine.training import RECIPES, TrainProgress, resolve_options, train
 
-CHOICES = ("width", "optimiser", "rate", "epochs", "batch_size", "data", "norm", "shortcut")
+CHOICES = (
+    "width",
+    "optimiser",
+    "rate",
+    "epochs",
+    "batch_size",
+    "data",
+    "norm",
+    "shortcut",
+    "depth",
+)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -27,13 +37,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seed", type=values.seed, required=True)
     parser.add_argument("--out", metavar="FILE", required=True, help="safetensors file to write")
     parser.add_argument("--width", type=values.positive, help="units, or width multiplier")
-    parser.add_argument("--optimiser", help="adam or sgd")
-    parser.add_argument("--rate", type=float, help="learning rate (SGD: its peak)")
+    parser.add_argument("--optimiser", help="adam, sgd or adamw")
+    parser.add_argument("--rate", type=float, help="learning rate (with a warm-up, its peak)")
     parser.add_argument("--epochs", type=values.positive)
     parser.add_argument("--batch-size", type=values.positive)
     parser.add_argument("--data", help="data set or file instead of the recipe's")
     parser.add_argument("--norm", help="batch or layer, where the recipe has a choice")
     parser.add_argument("--shortcut", help="A, B or 3x3, where the recipe has a choice")
+    parser.add_argument("--depth", type=values.positive, help="blocks of a transformer")
     parser.add_argument("--device", type=values.device, default="cpu", help="cpu or cuda")
     parser.add_argument(
         "--checkpoints", metavar="DIR", help="also write epoch-001.safetensors and so on here"

@@ -59,25 +59,24 @@ class Loop:
 
     def _epoch(self, epoch: int) -> EpochRecord:
         self.module.train()
-        losses, correct, step, loss = 0.0, 0, 0, math.nan
+        losses, correct, answers, step, loss = 0.0, 0, 0, 0, math.nan
         done = (epoch - 1) * self.steps_per_epoch
         for step, chosen in enumerate(self._batches(), start=done):
             if self.should_stop is not None and self.should_stop():
                 raise CancelledError(f"The training was cancelled in epoch {epoch}.")
-            loss, hits = self._step(chosen, self.schedule(step))
+            loss, hits, asked = self._step(chosen, self.schedule(step))
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"The loss became {loss} in epoch {epoch}, step {step + 1}: the training "
                     f"diverged. Try a lower rate than {self.options.rate}."
                 )
-            losses, correct = losses + loss, correct + hits
+            losses, correct, answers = losses + loss, correct + hits, answers + asked
             last = step + 1 == done + self.steps_per_epoch
             if self.progress is not None and not last:
                 self.progress(TrainProgress(step + 1, self.steps, epoch, loss))
         test_loss, test_accuracy = evaluate_split(self.module, self.test)
-        seen = self.steps_per_epoch * self.options.batch_size
         record = EpochRecord(
-            epoch, losses / self.steps_per_epoch, correct / seen, test_loss, test_accuracy
+            epoch, losses / self.steps_per_epoch, correct / answers, test_loss, test_accuracy
         )
         if self.progress is not None:
             self.progress(TrainProgress(step + 1, self.steps, epoch, loss, record))
@@ -87,31 +86,41 @@ class Loop:
         size = self.options.batch_size
         order = torch.randperm(len(self.training), generator=self.order)
         for start in range(0, self.steps_per_epoch * size, size):
-            yield order[start : start + size].to(self.training.raw.inputs.device)
+            yield order[start : start + size].to(self.training.inputs.device)
 
-    def _step(self, chosen: Tensor, rate: float) -> tuple[float, int]:
+    def _step(self, chosen: Tensor, rate: float) -> tuple[float, int, int]:
+        """Take one step; return the batch's mean loss, right answers and answers asked for."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         inputs, targets = self.training.batch(chosen, self.augmentation)
-        logits = self.module(inputs)
+        logits, targets = _rows(self.module(inputs), targets)
         loss = F.cross_entropy(logits, targets)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
-        return loss.item(), int((logits.argmax(1) == targets).sum())
+        return loss.item(), int((logits.argmax(1) == targets).sum()), int((targets >= 0).sum())
 
 
 @torch.inference_mode()
 def evaluate_split(module: nn.Module, split: Split) -> tuple[float, float]:
-    """Return the mean cross-entropy and the accuracy of a module on a whole split."""
+    """Return the mean cross-entropy and the accuracy of a module on a whole split.
+
+    Both are per class or per token that is asked for.
+    """
     module.eval()
-    loss, correct = 0.0, 0
+    loss, correct, answers = 0.0, 0, 0
     for start in range(0, len(split), _EVALUATION_BATCH):
         inputs, targets = split.batch(slice(start, start + _EVALUATION_BATCH))
-        logits = module(inputs)
+        logits, targets = _rows(module(inputs), targets)
         loss += float(F.cross_entropy(logits.double(), targets, reduction="sum"))
         correct += int((logits.argmax(1) == targets).sum())
-    return loss / len(split), correct / len(split)
+        answers += int((targets >= 0).sum())
+    return loss / answers, correct / answers
+
+
+def _rows(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return scores [R, C] and targets [R], one row per sample or per token."""
+    return logits.flatten(0, -2), targets.flatten()
 
 
 def state_of(module: nn.Module) -> dict[str, Tensor]:
@@ -125,6 +134,10 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
 def _optimiser(module: nn.Module, options: TrainOptions, recipe: Recipe) -> torch.optim.Optimizer:
     if options.optimiser == "adam":
         return torch.optim.Adam(module.parameters(), lr=options.rate)
+    if options.optimiser == "adamw":
+        return torch.optim.AdamW(
+            module.parameters(), lr=options.rate, weight_decay=recipe.weight_decay
+        )
     return torch.optim.SGD(
         module.parameters(),
         lr=options.rate,

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import TrainingError
 from engine.training.recipes import Recipe, find_recipe
 
-OPTIMISERS = ("adam", "sgd")
+OPTIMISERS = ("adam", "sgd", "adamw")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class TrainOptions:
     data: str
     norm: str
     shortcut: str
+    depth: int = 0
 
     def metadata(self) -> dict[str, str]:
         """Return the options as text, for a checkpoint file's header."""
@@ -36,6 +37,8 @@ class TrainOptions:
             shown["norm"] = self.norm
         if self.shortcut != "none":
             shown["shortcut"] = self.shortcut
+        if self.depth:
+            shown["depth"] = self.depth
         return {key: str(value) for key, value in shown.items()}
 
 
@@ -51,6 +54,7 @@ def resolve_options(
     data: str | Path | None = None,
     norm: str | None = None,
     shortcut: str | None = None,
+    depth: int | None = None,
 ) -> TrainOptions:
     """Fill in the recipe's defaults and check every option.
 
@@ -61,6 +65,10 @@ def resolve_options(
     chosen = known.optimiser if optimiser is None else optimiser
     if chosen not in OPTIMISERS:
         raise TrainingError(f"There is no optimiser '{chosen}'; there are {_list(OPTIMISERS)}.")
+    if chosen not in known.rates:
+        raise TrainingError(
+            f"{recipe} is not trained with '{chosen}'; it is with {_list(tuple(known.rates))}."
+        )
     options = TrainOptions(
         recipe=recipe,
         seed=seed,
@@ -72,6 +80,7 @@ def resolve_options(
         data=known.data if data is None else str(data),
         norm=known.norms[0] if norm is None else norm,
         shortcut=known.shortcuts[0] if shortcut is None else shortcut,
+        depth=known.depth if depth is None else depth,
     )
     _check(options, known)
     return options
@@ -90,6 +99,9 @@ def _check(options: TrainOptions, known: Recipe) -> None:
         raise TrainingError(f"The seed is {options.seed}; it must be 0 or more.")
     if not (math.isfinite(options.rate) and options.rate > 0):
         raise TrainingError(f"The learning rate is {options.rate}; it must be positive.")
+    if options.depth < 0 or bool(options.depth) != bool(known.depth):
+        allowed = "it must be at least 1" if known.depth else f"{options.recipe} has none to choose"
+        raise TrainingError(f"The depth is {options.depth}; {allowed}.")
     if options.norm not in known.norms:
         raise TrainingError(
             f"{options.recipe} has no norm '{options.norm}'; it has {_list(known.norms)}."

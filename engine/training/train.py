@@ -15,13 +15,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.data.text import BYTES
 from engine.errors import TrainingError
 from engine.training.initialise import build_fresh
 from engine.training.loop import Loop
-from engine.training.options import resolve_options
+from engine.training.options import TrainOptions, resolve_options
 from engine.training.recipes import Shape, find_recipe
 from engine.training.records import TrainProgress, TrainResult
-from engine.training.split import read_splits
+from engine.training.split import Split, read_splits
 
 
 def train(
@@ -36,6 +37,7 @@ def train(
     data: str | Path | None = None,
     norm: str | None = None,
     shortcut: str | None = None,
+    depth: int | None = None,
     device: str = "cpu",
     progress: Callable[[TrainProgress], None] | None = None,
     checkpoints: Callable[[int, Mapping[str, Tensor]], None] | None = None,
@@ -46,13 +48,14 @@ def train(
     Args:
         recipe: a name of `RECIPES`.
         seed: of weights, order and augmentation, 0 or more.
-        width: hidden units (MLP) or width multiplier (ResNet, VGG).
-        optimiser: "adam" (constant rate) or "sgd" (momentum 0.9, warm-up, cosine to 0).
-        rate: learning rate, for SGD its peak.
+        width: hidden units (MLP), of a transformer's stream, or width multiplier (ResNet, VGG).
+        optimiser: "adam" (constant rate), or "sgd" (momentum 0.9) and "adamw" with warm-up and
+            cosine to 0.
+        rate: learning rate, with a warm-up its peak.
         epochs: passes over the training data.
         batch_size: samples per step; those beyond the last full batch sit an epoch out.
         data: a data set's name or a .npz/.safetensors file, instead of the recipe's data.
-        norm, shortcut: variants of the model, see the recipe.
+        norm, shortcut, depth: variants of the model, see the recipe.
         device: "cpu" or a CUDA device.
         progress: called after every step; the last one of an epoch carries its record.
         checkpoints: called after every epoch with its number, from 1, and a copy of the weights.
@@ -74,19 +77,19 @@ def train(
         data=data,
         norm=norm,
         shortcut=shortcut,
+        depth=depth,
     )
     known = find_recipe(recipe)
     where = _device(device)
     training, test = read_splits(options, known, where)
-    raw = training.raw
-    shape = Shape(
-        tuple(raw.inputs.shape[1:]), raw.classes, options.width, options.norm, options.shortcut
-    )
+    shape = shape_of(options, training)
     module = build_fresh(lambda: known.build(shape), seeded(seed, "weights")).to(where)
     loop = Loop(
         options=options,
         recipe=known,
-        module=module if known.flat else module.to(memory_format=torch.channels_last),  # pyright: ignore[reportCallIssue]
+        module=module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if known.takes == "images"
+        else module,
         training=training,
         test=test,
         order=seeded(seed, "order"),
@@ -95,6 +98,22 @@ def train(
         should_stop=should_stop,
     )
     return loop.run(checkpoints)
+
+
+def shape_of(options: TrainOptions, training: Split) -> Shape:
+    """Return what the model is built from; a text's model knows every byte."""
+    raw = training.raw
+    classes = max(raw.classes, BYTES if Path(options.data).suffix == ".txt" else 0)
+    if find_recipe(options.recipe).takes == "tokens":
+        classes = max(classes, int(training.inputs.max()) + 1)
+    return Shape(
+        tuple(training.inputs.shape[1:]),
+        classes,
+        options.width,
+        options.norm,
+        options.shortcut,
+        options.depth,
+    )
 
 
 def seeded(seed: int, purpose: str) -> torch.Generator:
