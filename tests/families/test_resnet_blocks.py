@@ -56,7 +56,6 @@ def test_every_single_tensor_matters():
     ("name", "shape", "message"),
     [
         ("conv1.weight", (4, 3, 5, 5), r"stem conv1\.weight \[4, 3, 5, 5\] is no 3×3 convolution"),
-        ("conv1.weight", (4, 3, 7, 7), r"7×7 stem of an ImageNet ResNet"),
         ("conv1.weight", (5, 3, 3, 3), r"norm bn1 \[4\] does not fit the 5 channels of conv1"),
         (
             "layer1.0.conv1.weight",
@@ -95,9 +94,13 @@ def test_blocks_outside_the_family():
     refused(state | extra, r"layer1\.0 holds a linear layer, layer1\.0\.se")
     bottleneck = {
         "layer1.0.conv1.weight": torch.zeros(4, 4, 1, 1),
-        "layer1.0.conv3.weight": torch.zeros(4, 4, 1, 1),
+        "layer1.0.convs.3.weight": torch.zeros(4, 4, 1, 1),
     }
     refused(state | bottleneck, r"layer1\.0 is a bottleneck of three convolutions, as in ResNet50")
+    wide_stem = {n.replace("conv1", "stem", 1): t for n, t in state.items() if n[:5] == "conv1"}
+    wide_stem = {name: torch.zeros(4, 3, 7, 7) for name in wide_stem}
+    others = {name: tensor for name, tensor in state.items() if name[:5] != "conv1"}
+    refused(others | wide_stem, r"stem\.weight \[4, 3, 7, 7\] is the 7×7 stem of an ImageNet")
     more = nn.BatchNorm2d(4).state_dict(prefix="layer1.0.bn3.")
     refused(state | more, r"layer1\.0 should have 2 norms .* as the stem has one; it has 3")
     second = nn.BatchNorm2d(16).state_dict(prefix="bn_last.")

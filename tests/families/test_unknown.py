@@ -35,15 +35,16 @@ def test_a_transformer():
     assert "engine.compare(a, b, program=program)" in message
 
 
-def test_the_imagenet_resnet18():
+def test_a_published_network_with_a_tensor_too_few():
     state = {"conv1.weight": torch.zeros(4, 3, 7, 7), "fc.weight": torch.zeros(10, 4)}
     state |= nn.BatchNorm2d(4).state_dict(prefix="bn1.")
     for i in (1, 2):
         state[f"layer1.0.conv{i}.weight"] = torch.zeros(4, 4, 3, 3)
         state |= nn.BatchNorm2d(4).state_dict(prefix=f"layer1.0.bn{i}.")
+    del state["layer1.0.bn2.weight"]
     message = refusal_of(state)
-    assert "The nearest is CIFAR ResNet" in message
-    assert "conv1.weight [4, 3, 7, 7] is the 7×7 stem of an ImageNet ResNet" in message
+    assert "The nearest is ResNet, Wide ResNet or ResNeXt (torchvision's and timm's" in message
+    assert "but: There is no layer1.0.bn2.weight." in message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Published architectures under the names that torchvision and timm give their tensors."""
