@@ -43,8 +43,18 @@ def choose_source(page: Page, name: str) -> None:
 def upload(page: Page, *files) -> None:
     choose_source(page, "Upload two files")
     for side, file in enumerate(files):
+        choose_file(page, side, file)
+
+
+def choose_file(page: Page, side: int, file) -> None:
+    """Choose a file until it is named (a choice may meet a field that is just redrawn)."""
+    named = page.get_by_test_id("stSidebar").get_by_text(file.name).first
+    for _ in range(3):
         page.locator("input[type=file]").nth(side).set_input_files(file)
-        settled(page)
+        with suppress(AssertionError):
+            expect(named).to_be_visible(timeout=20_000)
+            break
+    settled(page)
 
 
 def set_number(page: Page, label: str, value: int) -> None:
