@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from engine.checkpoints import Checkpoint, about, check_finite, check_fit, load_checkpoint
 from engine.commandline.output import add_json, byte_bar, print_json
 from engine.commandline.values import add_family_options, pairs
-from engine.families import build_program, recognise
+from engine.families import checkpoint_program, recognise_checkpoint
+from engine.studies.summary import nesting_summary
 from engine.symmetry import derive_symmetry, prove
 
 
@@ -46,8 +47,8 @@ def describe(checkpoint: Checkpoint, overrides: Mapping[str, object]) -> dict:
     """Return the report on one checkpoint, JSON values only."""
     check_finite(checkpoint)
     with about(checkpoint):
-        recognition = recognise(checkpoint.tensors, **overrides)
-        program = build_program(recognition)
+        recognition = recognise_checkpoint(checkpoint, **overrides)
+        program = checkpoint_program(checkpoint, recognition)
         symmetry = derive_symmetry(program)
         proof = prove(program, symmetry, checkpoint.tensors)
     return {
@@ -62,7 +63,10 @@ def describe(checkpoint: Checkpoint, overrides: Mapping[str, object]) -> dict:
         "parameters": recognition.parameters,
         "input_shape": list(recognition.input_shape),
         "classes": recognition.classes,
-        "groups": [{"name": group.name, "size": group.size} for group in symmetry.groups],
+        "groups": [
+            {"name": group.name, "size": group.size, **nesting_summary(group)}
+            for group in symmetry.groups
+        ],
         "log10_copies": symmetry.log10_copies,
         "moved_parameters": symmetry.moved_parameters,
         "fixed": list(symmetry.report.fixed),
@@ -75,6 +79,14 @@ def describe(checkpoint: Checkpoint, overrides: Mapping[str, object]) -> dict:
     }
 
 
+def _group(group: Mapping) -> str:
+    text = f"{group['name']}: {group['size']} units"
+    if "copies" not in group:
+        return text
+    each = group["within"] or f"{group['copies']} fixed ones"
+    return f"{text} under each of {each}"
+
+
 def _text(report: Mapping) -> str:
     lines = [f"{report['name']}: {report['title']}, {report['parameters']:,} parameters"]
     lines += [f"  {note}" for note in report["notes"]]
@@ -82,7 +94,7 @@ def _text(report: Mapping) -> str:
     if report["assumptions"]:
         lines += ["assumed", *(f"  {sentence}" for sentence in report["assumptions"])]
     lines.append(f"permutation groups (10^{report['log10_copies']:.0f} equal networks)")
-    lines += [f"  {group['name']}: {group['size']} units" for group in report["groups"]]
+    lines += [f"  {_group(group)}" for group in report["groups"]]
     without = ", ".join(report["ops_without_rule"]) or "none"
     lines.append(f"ops without a rule: {without}")
     proof = report["proof"]

@@ -19,14 +19,10 @@ from torch import Tensor
 from engine.matching import lap
 from engine.matching.problem import Problem
 from engine.matching.result import StopReason
-from engine.matching.site import Perms
+from engine.symmetry import Perms
 
 Progress = Callable[[int, float], None]
 ShouldStop = Callable[[], bool]
-
-# An entry of a cost matrix is a sum of products; its rounding error is a few units in the
-# last place of ‖a_i‖·‖b_j‖. Gains below this many of them are not believed.
-ROUNDING_UNITS = 8.0
 
 
 @dataclass(frozen=True)
@@ -85,27 +81,27 @@ def coordinate_descent(
         progress: called after each sweep with its number and the objective.
         should_stop: asked before each group.
     """
-    groups = tuple(problem.sizes)
+    blocks = tuple(problem.blocks)
     perms = dict(start)
     costs = Costs(problem)
     visit = Visit(problem, costs, solver)
-    stale = set(groups)
+    stale = set(blocks)
     trace = [problem.objective(perms)]
     for sweep in range(1, max_sweeps + 1):
         gained = 0.0
-        for place in torch.randperm(len(groups), generator=generator).tolist():
-            group = groups[place]
-            if group not in stale:
+        for place in torch.randperm(len(blocks), generator=generator).tolist():
+            block = blocks[place]
+            if block not in stale:
                 continue
             if should_stop is not None and should_stop():
                 trace.append(trace[-1] + gained)
                 return Descent(perms, tuple(trace), StopReason.CANCELLED)
-            stale.discard(group)
-            gain, better = visit(group, perms)
-            if better is not perms[group]:
-                perms[group] = better
+            stale.discard(block)
+            gain, better = visit(block, perms)
+            if better:
+                perms |= better
                 gained += gain
-                stale |= problem.neighbours[group]
+                stale |= problem.neighbours[block]
         trace.append(trace[-1] + gained)
         if progress is not None:
             progress(sweep, trace[-1])
@@ -115,30 +111,48 @@ def coordinate_descent(
 
 
 class Visit:
-    """Solve one group with all others fixed, and accept only what truly gains."""
+    """Solve one block with all others fixed, and accept only what truly gains."""
 
     def __init__(self, problem: Problem, costs: Costs, solver: lap.Solver) -> None:
         self._problem = problem
         self._costs = costs
         self._solver = solver
-        epsilon = ROUNDING_UNITS * torch.finfo(problem.dtype).eps
         self._norms = {
-            group: (epsilon * a, b) for group in problem.sizes for a, b in (problem.norms(group),)
+            group: (problem.epsilon * a, b)
+            for group in problem.sites
+            for a, b in (problem.norms(group),)
         }
 
-    def __call__(self, group: str, perms: Perms) -> tuple[float, Tensor]:
-        """Return the gain and the group's permutation, the current one if nothing gains."""
-        current = perms[group]
-        cost = self._costs.of(group, perms)
-        proposed = lap.solve(cost, group, self._solver)
-        a, b = self._norms[group]
+    def __call__(self, block: str, perms: Perms) -> tuple[float, dict[str, Tensor]]:
+        """Return the gain and the permutations that change, none if nothing gains."""
+        if block in self._problem.families:
+            return self._family(block, perms)
+        current = perms[block]
+        cost = self._costs.of(block, perms)
+        proposed = lap.solve(cost, block, self._solver)
+        a, b = self._norms[block]
         tolerance = a * (b[current] + b[proposed])
         better = lap.improve(cost, current, proposed, tolerance)
         if better is current:
-            return 0.0, current
-        if group in self._problem.neighbours[group]:
+            return 0.0, {}
+        if block in self._problem.neighbours[block]:
             # The cost is only the gradient here: a parameter carries the group twice.
-            before = self._problem.objective(perms, group)
-            gain = self._problem.objective({**perms, group: better}, group) - before
-            return (gain, better) if gain > float(tolerance.sum()) else (0.0, current)
-        return lap.assigned(cost, better) - lap.assigned(cost, current), better
+            return self._truly(perms, {block: better}, float(tolerance.sum()))
+        return lap.assigned(cost, better) - lap.assigned(cost, current), {block: better}
+
+    def _family(self, head: str, perms: Perms) -> tuple[float, dict[str, Tensor]]:
+        family = self._problem.families[head]
+        gain, changes, tolerance = family.visit(perms, self._solver)
+        if not changes:
+            return 0.0, {}
+        if head in self._problem.neighbours[head]:
+            return self._truly(perms, changes, tolerance)
+        return (gain, changes) if gain > 0 else (0.0, {})
+
+    def _truly(
+        self, perms: Perms, changes: dict[str, Tensor], tolerance: float
+    ) -> tuple[float, dict[str, Tensor]]:
+        """Return the changes if the objective itself rises by more than rounding."""
+        before = self._problem.objective(perms, *changes)
+        gain = self._problem.objective({**perms, **changes}, *changes) - before
+        return (gain, changes) if gain > tolerance else (0.0, {})

@@ -6,6 +6,9 @@ arXiv 2209.04836, section 3.2). Where one parameter carries g on two axes the ob
 quadratic in p_g; its cost then uses the current p_g on the other axis, as the authors' code
 does, and only `objective` tells whether a solution is better.
 
+A group with others nested under it is solved together with them (`family.py`): the groups
+fall into blocks, one per group that stands alone and one per family.
+
 Running statistics are left out by the caller's `exclude`; integer tensors never enter.
 """
 
@@ -19,12 +22,19 @@ import torch
 from torch import Tensor
 
 from engine.errors import MatchingError, NonFiniteError
-from engine.matching.site import Carried, Perms, Site, axis_index, is_identity
+from engine.matching.family import Family
+from engine.matching.nested_site import NestedSite
+from engine.matching.site import Site, is_identity
+from engine.symmetry import Group, Perms, axis_index, drawn, unmoved
 
 if TYPE_CHECKING:
     from engine.symmetry import Symmetry
 
 MOST_NAMES_SHOWN = 6
+
+# An entry of a cost matrix is a sum of products; its rounding error is a few units in the
+# last place of ‖a_i‖·‖b_j‖. Gains below this many of them are not believed.
+ROUNDING_UNITS = 8.0
 
 
 class Problem:
@@ -52,44 +62,45 @@ class Problem:
         device: torch.device | str = "cpu",
     ) -> None:
         self.device = torch.device(device)
+        self.groups = MappingProxyType({group.name: group for group in symmetry.groups})
         self.sizes = MappingProxyType({group.name: group.size for group in symmetry.groups})
-        carried: dict[str, list[Carried]] = {}
-        for group in symmetry.groups:
-            for occurrence in group.occurrences:
-                carried.setdefault(occurrence.parameter, []).append(Carried(group.name, occurrence))
-        check_fit(symmetry, carried, a, b)
+        self.blocks = MappingProxyType(_blocks(symmetry.groups))
+        """Head → the groups solved together; the head is the outer or the only one."""
+        self.layouts = symmetry.layouts
+        check_fit(symmetry, self.layouts, a, b)
         self.carried = MappingProxyType(
             {
-                name: tuple(ones)
-                for name, ones in carried.items()
+                name: layout.carried
+                for name, layout in self.layouts.items()
                 if name not in exclude and a[name].is_floating_point()
             }
         )
         tensors = [model[name] for model in (a, b) for name in self.carried]
         double = any(t.dtype == torch.float64 for t in tensors)
         self.dtype = torch.float64 if double else torch.float32
-        self._a = {name: self._working(a[name]) for name in self.carried}
-        self._b = {name: self._working(b[name]) for name in self.carried}
+        self.epsilon = ROUNDING_UNITS * torch.finfo(self.dtype).eps
+        self._a = {name: self._working(name, a[name]) for name in self.carried}
+        self._b = {name: self._working(name, b[name]) for name in self.carried}
         check_finite("a", self._a)
         check_finite("b", self._b)
-        self.sites = MappingProxyType({name: self._sites_of(name) for name in self.sizes})
-        self.neighbours = MappingProxyType(
+        alone = [head for head, groups in self.blocks.items() if self._is_alone(head, groups)]
+        self.sites = MappingProxyType({name: self._sites_of(name) for name in alone})
+        self.families = MappingProxyType(
             {
-                name: frozenset().union(*(site.neighbours for site in sites))
-                for name, sites in self.sites.items()
+                head: self._family_of(head, groups)
+                for head, groups in self.blocks.items()
+                if head not in self.sites
             }
         )
+        self.neighbours = MappingProxyType(self._neighbours())
 
     def identity(self) -> dict[str, Tensor]:
         """Return the permutation of each group that leaves b as it is."""
-        return {name: torch.arange(n, device=self.device) for name, n in self.sizes.items()}
+        return {name: unmoved(group).to(self.device) for name, group in self.groups.items()}
 
     def random(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Return a uniformly random permutation of each group."""
-        return {
-            name: torch.randperm(n, generator=generator).to(self.device)
-            for name, n in self.sizes.items()
-        }
+        return {name: drawn(g, generator).to(self.device) for name, g in self.groups.items()}
 
     def cost(self, group: str, perms: Perms) -> Tensor:
         """Return C with C[i, j] = what unit j of b brings in the place of unit i of a.
@@ -121,16 +132,16 @@ class Problem:
         lengths = squares.sqrt()
         return lengths[0], lengths[1]
 
-    def objective(self, perms: Perms, group: str | None = None) -> float:
+    def objective(self, perms: Perms, *groups: str) -> float:
         """Return ⟨a, π(b)⟩ over the parameters that some group moves, summed in float64.
 
         Args:
             perms: the permutations of all groups.
-            group: if given, only the parameters that carry this group.
+            groups: if given, only the parameters that carry one of these.
         """
         total = 0.0
         for name, carried in self.carried.items():
-            if group is None or any(one.group == group for one in carried):
+            if not groups or any(one.group in groups for one in carried):
                 product = self._a[name] * self._permuted(name, perms)
                 total += float(product.sum(dtype=torch.float64))
         return total
@@ -145,8 +156,12 @@ class Problem:
                     tensor = tensor.index_select(axis, index)
         return tensor
 
-    def _working(self, tensor: Tensor) -> Tensor:
-        return tensor.detach().to(device=self.device, dtype=self.dtype).contiguous()
+    def _working(self, name: str, tensor: Tensor) -> Tensor:
+        working = tensor.detach().to(device=self.device, dtype=self.dtype)
+        return self.layouts[name].view(working).contiguous()
+
+    def _is_alone(self, head: str, groups: tuple[str, ...]) -> bool:
+        return len(groups) == 1 and not self.groups[head].nested
 
     def _sites_of(self, group: str) -> tuple[Site, ...]:
         return tuple(
@@ -165,6 +180,42 @@ class Problem:
             for one in carried
             if one.group == group
         )
+
+    def _family_of(self, head: str, groups: tuple[str, ...]) -> Family:
+        nested = {name: self.groups[name].size for name in groups if self.groups[name].nested}
+        outer = None if self.groups[head].nested else head
+        copies = max(self.groups[name].copies for name in nested)
+        sites = []
+        for name, carried in self.carried.items():
+            inside = [one for one in carried if one.group in nested]
+            outers = [one for one in carried if one.group == outer]
+            unders = [one.occurrence for one in outers] or [o.occurrence.under for o in inside]
+            for under in dict.fromkeys(unders):
+                assert under is not None
+                here = [one for one in inside if one.occurrence.under == under]
+                own = [*here, *(one for one in outers if one.occurrence == under)]
+                tensors = (self._a[name], self._b[name])
+                sites.append(NestedSite(under, here, carried, own, *tensors))
+        return Family(head, outer, nested, copies, sites, self.epsilon)
+
+    def _neighbours(self) -> dict[str, frozenset[str]]:
+        """Return head → the heads of the blocks whose cost it changes, possibly itself."""
+        head_of = {name: head for head, groups in self.blocks.items() for name in groups}
+        found: dict[str, frozenset[str]] = {}
+        for head in self.blocks:
+            alone = self.sites.get(head)
+            near = [site.neighbours for site in alone] if alone is not None else []
+            near += [self.families[head].neighbours] if alone is None else []
+            found[head] = frozenset(head_of[name] for names in near for name in names)
+        return found
+
+
+def _blocks(groups: Collection[Group]) -> dict[str, tuple[str, ...]]:
+    """Return head → groups: each group alone, or with those that are nested within it."""
+    heads = [group.name for group in groups if group.within is None]
+    return {
+        head: (head, *(group.name for group in groups if group.within == head)) for head in heads
+    }
 
 
 def check_fit(

@@ -9,49 +9,11 @@ of a neighbour costs as much as that column and no more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.symmetry import Occurrence
-
-Perms = Mapping[str, Tensor]  # group name -> unit i of the permuted model is unit p[i] of b
-
-
-@dataclass(frozen=True)
-class Carried:
-    """An occurrence together with the name of the group that it belongs to."""
-
-    group: str
-    occurrence: Occurrence
-
-    def overlaps(self, other: Carried) -> bool:
-        """Tell whether two occurrences share places of one axis."""
-        mine, theirs = self.occurrence, other.occurrence
-        return mine.axis == theirs.axis and mine.start < theirs.stop and theirs.start < mine.stop
-
-
-def axis_index(length: int, carried: tuple[Carried, ...], perms: Perms) -> Tensor:
-    """Return which place of b each place of π(b) shows, along one axis.
-
-    Args:
-        length: length of the axis.
-        carried: the occurrences on this axis, in the order in which they are applied.
-        perms: the permutations of their groups.
-
-    Returns:
-        int64 [length].
-    """
-    if len(carried) == 1 and carried[0].occurrence.size == length:
-        return perms[carried[0].group]
-    index = torch.arange(length, device=perms[carried[0].group].device)
-    for one in carried:
-        o = one.occurrence
-        stretch = index[o.start : o.stop].view(o.outer, o.size, o.inner)
-        permuted = stretch[:, perms[one.group]].reshape(-1)
-        index = torch.cat((index[: o.start], permuted, index[o.stop :]))
-    return index
+from engine.symmetry import Carried, Perms, axis_index
 
 
 def is_identity(index: Tensor) -> bool:

@@ -75,7 +75,7 @@ def match_weights(
     best = max(range(len(starts)), key=lambda k: (finals[k], -k))
     stopped = starts[-1].stop_reason
     return MatchResult(
-        permutation=Permutation(starts[best].perms),
+        permutation=Permutation(starts[best].perms, symmetry.within),
         objective=finals[best],
         objective_identity=identity,
         trace=starts[best].trace,

@@ -72,6 +72,8 @@ def align(
 
 def _arrays(result: MatchResult) -> dict[str, np.ndarray]:
     arrays = {f"group {name}": order.numpy() for name, order in result.permutation.items()}
+    for inner, outer in result.permutation.within.items():
+        arrays[f"within {inner}"] = np.array(outer)
     arrays["objective"] = np.array([result.objective, result.objective_identity])
     arrays["trace"] = np.array(result.trace)
     arrays["restarts"] = np.array(result.restarts)
@@ -86,8 +88,13 @@ def _restore(arrays: Mapping[str, np.ndarray], seed: int) -> Alignment:
         for key, value in arrays.items()
         if key.startswith("group ")
     }
+    within = {
+        key.removeprefix("within "): str(value)
+        for key, value in arrays.items()
+        if key.startswith("within ")
+    }
     return Alignment(
-        permutation=Permutation(orders),
+        permutation=Permutation(orders, within),
         objective=float(arrays["objective"][0]),
         objective_identity=float(arrays["objective"][1]),
         trace=tuple(float(value) for value in arrays["trace"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from engine.program import Program
@@ -29,10 +28,9 @@ def layer_table(
     """
     shares: dict[str, list[tuple[int, int]]] = {}
     for group in symmetry.groups:
-        order = permutation[group.name]
-        moved = int((order != torch.arange(group.size)).sum())
+        moved = permutation.moved_of(group.name)
         for parameter in {occurrence.parameter for occurrence in group.occurrences}:
-            shares.setdefault(parameter, []).append((moved, group.size))
+            shares.setdefault(parameter, []).append((moved, group.size * group.copies))
     rows: list[Row] = []
     for name, spec in program.parameters.items():
         if not spec.trainable:

@@ -14,7 +14,7 @@ from engine.landscape import ResetData, geometry_names
 from engine.studies.alignment import Alignment
 from engine.studies.layers import compare_tensors
 from engine.studies.subject import Subject, output_classes
-from engine.symmetry import Equivalence, Proof, Symmetry
+from engine.symmetry import Equivalence, Group, Proof, Symmetry
 
 Json = dict[str, object]
 
@@ -48,6 +48,10 @@ def model_summary(subject: Subject) -> Json:
         "parameters": count,
         "classes": output_classes(program),
         "input_shape": list(program.inputs[0].shape),
+        "inputs": [
+            {"name": spec.name, "shape": list(spec.shape), "dtype": str(spec.dtype)[6:]}
+            for spec in program.inputs
+        ],
     }
     if found is None:
         return base | {
@@ -72,6 +76,7 @@ def symmetry_summary(symmetry: Symmetry) -> Json:
                 "name": group.name,
                 "size": group.size,
                 "layers": list(dict.fromkeys(o.parameter for o in group.occurrences)),
+                **nesting_summary(group),
             }
             for group in symmetry.groups
         ],
@@ -81,6 +86,11 @@ def symmetry_summary(symmetry: Symmetry) -> Json:
         "fixed": list(symmetry.report.fixed),
         "ops_without_rule": list(symmetry.report.ops_without_rule),
     }
+
+
+def nesting_summary(group: Group) -> Json:
+    """Return how often a nested group is there and within which other, nothing for others."""
+    return {"copies": group.copies, "within": group.within} if group.nested else {}
 
 
 def proof_summary(proof: Proof) -> Json:
@@ -95,8 +105,6 @@ def equivalence_summary(equivalence: Equivalence) -> Json:
 
 def matching_summary(alignment: Alignment) -> Json:
     """Return the matching: objective, restarts, sweeps, why it stopped, units moved."""
-    orders = alignment.permutation
-    moved = sum(int((orders[n] != torch.arange(len(orders[n]))).sum()) for n in orders)
     return {
         "method": alignment.method,
         "seed": alignment.seed,
@@ -107,8 +115,8 @@ def matching_summary(alignment: Alignment) -> Json:
         "sweeps": alignment.sweeps,
         "stop_reason": alignment.stop_reason.value,
         "stop_sentence": alignment.stop_reason.sentence,
-        "moved_units": moved,
-        "total_units": sum(len(orders[n]) for n in orders),
+        "moved_units": alignment.permutation.moved,
+        "total_units": alignment.permutation.units,
     }
 
 
@@ -133,7 +141,7 @@ def batch_norm_summary(subject: Subject, reset: ResetData | None) -> Json:
     return {
         "layers": len(subject.program.batch_norms),
         "reset": reset is not None,
-        "reset_samples": len(reset.inputs) if reset else 0,
+        "reset_samples": reset.samples if reset else 0,
     }
 
 

@@ -3,20 +3,27 @@
 from engine.symmetry.derive import derive_symmetry
 from engine.symmetry.equivalence import Equivalence, equivalence
 from engine.symmetry.groups import Group, Occurrence
+from engine.symmetry.layout import Carried, Layout, Perms, axis_index
 from engine.symmetry.permutation import Permutation
 from engine.symmetry.prove import Proof, prove
 from engine.symmetry.report import Report
-from engine.symmetry.symmetry import Symmetry
+from engine.symmetry.symmetry import Symmetry, drawn, unmoved
 
 __all__ = [
+    "Carried",
     "Equivalence",
     "Group",
+    "Layout",
     "Occurrence",
     "Permutation",
+    "Perms",
     "Proof",
     "Report",
     "Symmetry",
+    "axis_index",
     "derive_symmetry",
+    "drawn",
     "equivalence",
     "prove",
+    "unmoved",
 ]

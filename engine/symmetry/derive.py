@@ -3,8 +3,8 @@
 Every dimension of every parameter starts as one free atom; the rules tie, divide and fix
 them (`rules/`). What is left free are the permutation groups. Sound by construction: an op
 without a rule fixes every axis that it touches and is named in the report. Does not find
-symmetries that are no product of permutations of whole stretches (see `axes.py`), and none
-that only hold for particular values of the parameters.
+symmetries that are no product of permutations of whole stretches (see `axes.py`) or of nested
+ones (see `nesting.py`), and none that only hold for particular values of the parameters.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from torch import Tensor, fx
 from engine.program import Program
 from engine.symmetry.axes import Expression
 from engine.symmetry.groups import collect_groups
+from engine.symmetry.nesting import Contact, Space, find_nesting
 from engine.symmetry.report import describe
 from engine.symmetry.rules import RULES, Axes, Call, NoRuleError, Rule, Value
 from engine.symmetry.rules.pointwise import pointwise
 from engine.symmetry.sizes import Sizes, UnsizedError
+from engine.symmetry.spaces import observe
 from engine.symmetry.symmetry import Symmetry
 from engine.symmetry.unify import Algebra, NoRefinementError
 
@@ -46,9 +48,10 @@ def derive_symmetry(program: Program) -> Symmetry:
     walk.run()
     shapes = {name: spec.shape for name, spec in program.parameters.items()}
     trainable = frozenset(name for name, spec in program.parameters.items() if spec.trainable)
+    nesting = find_nesting(walk.spaces, walk.contacts, walk.parameters.values(), walk.algebra)
     axes = {name: [walk.algebra.resolve(a) for a in walk.parameters[name]] for name in shapes}
     return Symmetry(
-        groups=collect_groups(axes, walk.produced, walk.algebra),
+        groups=collect_groups(axes, walk.produced, walk.algebra, nesting),
         report=describe(axes, walk.algebra, tuple(walk.without_rule)),
         shapes=shapes,
         trainable=trainable,
@@ -67,10 +70,13 @@ class _Walk:
         self.parameters: dict[str, Axes] = {}
         self.produced: list[tuple[str, Expression]] = []
         self.without_rule: dict[str, None] = {}
+        self.spaces: list[Space] = []
+        self.contacts: list[Contact] = []
 
     def run(self) -> None:
         for name, spec in self.program.parameters.items():
             self.parameters[name] = tuple(self.algebra.free(size) for size in spec.shape)
+            self.spaces.append(Space(self.parameters[name]))
         for node in self.program.graph_module.graph.nodes:
             self.values[node] = self._value(node)
         used = {self.program.placeholders.get(n.name) for n in self.values if n.users}
@@ -116,6 +122,7 @@ class _Walk:
                 call = self._bind(node)
                 value = found(call)
                 if _fits(value, call):
+                    self._observe(call, found, value)
                     return value
             except (NoRuleError, NoRefinementError, UnsizedError, *UNFORESEEN):
                 pass  # fixed below; what was tied so far only fixes more
@@ -123,6 +130,14 @@ class _Walk:
         for source in node.all_input_nodes:
             self._fix(self.values.get(source), f"{node.target} has no rule")
         return self._fixed_like(node, f"{node.target} has no rule")
+
+    def _observe(self, call: Call, found: Rule, value: Value) -> None:
+        """Keep what the search for nested atoms has to know of a call."""
+        for seen in observe(call, found, value):
+            if isinstance(seen, Space):
+                self.spaces.append(seen)
+            else:
+                self.contacts.append(seen)
 
     def _bind(self, node: fx.Node) -> Call:
         assert isinstance(node.target, torch._ops.OpOverload)

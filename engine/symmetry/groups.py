@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.symmetry.axes import Atom, Expression, atoms, places
+from engine.symmetry.nesting import Nesting
 from engine.symmetry.unify import Algebra
 
 
@@ -24,11 +25,18 @@ class Occurrence:
     outer: int
     size: int
     inner: int
+    under: Occurrence | None = None
+    """For a nested group: where in this parameter the units stand that number its copies, on
+    this axis or on another one. Where that stretch does not reach, nothing is permuted."""
 
     @property
     def stop(self) -> int:
         """The end of the stretch, exclusive."""
         return self.start + self.outer * self.size * self.inner
+
+    def overlaps(self, other: Occurrence) -> bool:
+        """Tell whether two occurrences in one parameter share places of one axis."""
+        return self.axis == other.axis and self.start < other.stop and other.start < self.stop
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,24 @@ class Group:
     occurrences: tuple[Occurrence, ...]
     """In the order of the parameters."""
 
+    copies: int = 1
+    """For a nested group: how many outer units it stands under, each with a permutation of
+    its own."""
+
+    within: str | None = None
+    """The group of those outer units; None where they are fixed or the group is not nested."""
+
+    @property
+    def nested(self) -> bool:
+        """Whether the units permute differently under each outer unit."""
+        return self.copies > 1
+
 
 def collect_groups(
     parameters: Mapping[str, Sequence[Expression]],
     produced: Sequence[tuple[str, Expression]],
     algebra: Algebra,
+    nesting: Nesting,
 ) -> tuple[Group, ...]:
     """Return the groups of two units or more, in the order of the parameters.
 
@@ -54,24 +75,55 @@ def collect_groups(
         parameters: parameter name → its axes, resolved.
         produced: (parameter name, axis that it makes), in graph order; for the names.
         algebra: knows which atoms are fixed.
+        nesting: knows which atoms stand under which.
     """
     found: dict[Atom, list[Occurrence]] = {}
     for name, axes in parameters.items():
-        for index, axis in enumerate(axes):
-            for place in places(axis):
-                atom = place.atom
-                if not algebra.is_fixed(atom):
-                    occurrence = Occurrence(
-                        name, index, place.start, place.outer, atom.size, place.inner
-                    )
-                    found.setdefault(atom, []).append(occurrence)
+        here = [
+            (
+                place.atom,
+                Occurrence(name, i, place.start, place.outer, place.atom.size, place.inner),
+            )
+            for i, axis in enumerate(axes)
+            for place in places(axis)
+        ]
+        for atom, occurrence in here:
+            if not algebra.is_fixed(atom):
+                own = nested_occurrences(atom, occurrence, here, nesting)
+                found.setdefault(atom, []).extend(own)
     makers: dict[Atom, str] = {}
     for name, axis in produced:
         for atom in atoms(algebra.resolve(axis)):
             makers.setdefault(atom, name)
     bases = {a: _module(makers.get(a, where[0].parameter)) for a, where in found.items()}
     names = _distinct(bases, makers, found)
-    return tuple(Group(names[a], a.size, tuple(where)) for a, where in found.items())
+    groups = []
+    for atom, where in found.items():
+        outer = nesting.outer_of(atom)
+        copies = 1 if outer is None else outer.size
+        within = None if outer is None or algebra.is_fixed(outer) else names[outer]
+        groups.append(Group(names[atom], atom.size, tuple(where), copies, within))
+    return tuple(groups)
+
+
+def nested_occurrences(
+    atom: Atom,
+    occurrence: Occurrence,
+    here: Sequence[tuple[Atom, Occurrence]],
+    nesting: Nesting,
+) -> list[Occurrence]:
+    """Return an occurrence as it is, or once per stretch of the units that it stands under.
+
+    The outer units stand on the same axis, around the occurrence or inside it; only where
+    they do not, they stand on another axis (see `nesting.py`).
+    """
+    outer = nesting.outer_of(atom)
+    if outer is None:
+        return [occurrence]
+    candidates = [o for other, o in here if nesting.is_same(other, outer)]
+    local = [o for o in candidates if o.overlaps(occurrence)]
+    elsewhere = [o for o in candidates if o.axis != occurrence.axis]
+    return [replace(occurrence, under=o) for o in local or elsewhere]
 
 
 def _module(parameter: str) -> str:

@@ -130,12 +130,10 @@ class _Trial:
 
     def guilty(self, permutation: Permutation) -> list[str]:
         """Return the groups that change the outputs when they alone are permuted."""
-        identity = self.symmetry.identity()
         return [
             name
             for name in permutation
-            if not self.difference(Permutation({**identity, name: permutation[name]}))[1]
-            <= TOLERANCE
+            if not self.difference(permutation.alone(name))[1] <= TOLERANCE
         ]
 
 

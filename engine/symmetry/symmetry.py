@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.errors import SymmetryError
 from engine.symmetry.groups import Group, Occurrence
+from engine.symmetry.layout import Layout, axis_index, layouts
 from engine.symmetry.permutation import Permutation
 from engine.symmetry.report import Report
 
@@ -33,8 +34,8 @@ class Symmetry:
 
     @cached_property
     def log10_copies(self) -> float:
-        """log10 of the number of permutations: Σ log10(n!) over the groups."""
-        return sum(lgamma(group.size + 1) for group in self.groups) / log(10)
+        """log10 of the number of permutations: Σ log10(n!) over the groups and their copies."""
+        return sum(group.copies * lgamma(group.size + 1) for group in self.groups) / log(10)
 
     @cached_property
     def moved_parameters(self) -> int:
@@ -50,15 +51,23 @@ class Symmetry:
         """The number of trainable scalars."""
         return sum(prod(shape) for name, shape in self.shapes.items() if name in self.trainable)
 
+    @cached_property
+    def within(self) -> dict[str, str]:
+        """Nested group → the group that numbers its copies."""
+        return {g.name: g.within for g in self.groups if g.within is not None}
+
+    @cached_property
+    def layouts(self) -> Mapping[str, Layout]:
+        """Parameter name → its layout, for every parameter that some group permutes."""
+        return layouts(self.groups, self.shapes)
+
     def identity(self) -> Permutation:
         """Return the permutation that moves nothing."""
-        return Permutation({group.name: torch.arange(group.size) for group in self.groups})
+        return Permutation({group.name: unmoved(group) for group in self.groups}, self.within)
 
     def random(self, generator: torch.Generator) -> Permutation:
         """Return a permutation drawn uniformly."""
-        return Permutation(
-            {group.name: torch.randperm(group.size, generator=generator) for group in self.groups}
-        )
+        return Permutation({g.name: drawn(g, generator) for g in self.groups}, self.within)
 
     def apply(self, permutation: Permutation, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the permuted parameters; see `Permutation` for the direction.
@@ -77,34 +86,39 @@ class Symmetry:
         self.check_permutation(permutation)
         self._check_parameters(params)
         result = dict(params)
-        for (name, axis), actions in self._actions.items():
-            index = torch.arange(self.shapes[name][axis])
-            for group, occurrence in actions:
-                _permute_stretch(index, occurrence, permutation[group])
-            for held in self._names_of(name, params):
-                result[held] = result[held].index_select(axis, index.to(result[held].device))
+        for name, layout in self.layouts.items():
+            axes = dict.fromkeys(one.occurrence.axis for one in layout.carried)
+            held_as = self._names_of(name, params)
+            views = {held: layout.view(result[held]) for held in held_as}
+            for axis in axes:
+                length = views[held_as[0]].shape[axis]
+                index = axis_index(length, layout.along(axis), permutation)
+                for held, view in views.items():
+                    views[held] = view.index_select(axis, index.to(view.device))
+            result |= {held: layout.restore(view) for held, view in views.items()}
         return result
 
     def check_permutation(self, permutation: Permutation) -> None:
         """Raise SymmetryError unless a permutation is over exactly these groups."""
-        sizes = {group.name: group.size for group in self.groups}
-        if extra := sorted(set(permutation) - set(sizes)):
+        groups = {group.name: group for group in self.groups}
+        if extra := sorted(set(permutation) - set(groups)):
             raise SymmetryError(f"the symmetry has no group named {', '.join(extra)}")
-        if missing := sorted(set(sizes) - set(permutation)):
+        if missing := sorted(set(groups) - set(permutation)):
             raise SymmetryError(f"the permutation lacks the groups {', '.join(missing)}")
-        for name, size in sizes.items():
-            if (found := len(permutation[name])) != size:
-                raise SymmetryError(f"group {name} has {size} units, the permutation has {found}")
-
-    @cached_property
-    def _actions(self) -> dict[tuple[str, int], list[tuple[str, Occurrence]]]:
-        """(parameter, axis) → what permutes it, as (group name, occurrence)."""
-        actions: dict[tuple[str, int], list[tuple[str, Occurrence]]] = {}
-        for group in self.groups:
-            for occurrence in group.occurrences:
-                key = (occurrence.parameter, occurrence.axis)
-                actions.setdefault(key, []).append((group.name, occurrence))
-        return actions
+        for name, group in groups.items():
+            found = list(permutation[name].shape)
+            if len(found) == 1 + group.nested and found[-1] != group.size:
+                raise SymmetryError(
+                    f"group {name} has {group.size} units, the permutation has {found[-1]}"
+                )
+            if found != ([group.copies] if group.nested else []) + [group.size]:
+                wanted = f"{group.copies} rows of {group.size} units"
+                raise SymmetryError(
+                    f"group {name} has {wanted if group.nested else 'one row of units'}, the "
+                    f"permutation has the shape {found}"
+                )
+        if dict(permutation.within) != self.within:
+            raise SymmetryError("the permutation nests its groups in another way")
 
     def _names_of(self, name: str, params: Mapping[str, Tensor]) -> list[str]:
         """Return the names under which some parameters hold one that may be tied."""
@@ -112,7 +126,7 @@ class Symmetry:
         return [held for held in names if held in params]
 
     def _check_parameters(self, params: Mapping[str, Tensor]) -> None:
-        for name in dict.fromkeys(name for name, _ in self._actions):
+        for name in self.layouts:
             names = self._names_of(name, params)
             if not names:
                 raise SymmetryError(f"the parameter {name} is missing")
@@ -125,16 +139,29 @@ class Symmetry:
 
     def _unmoved(self, name: str, axis: int) -> int:
         covered = torch.zeros(self.shapes[name][axis], dtype=torch.bool)
-        for _, occurrence in self._actions.get((name, axis), ()):
+        for occurrence in self._on_axis.get((name, axis), ()):
             covered[occurrence.start : occurrence.stop] = True
         return int((~covered).sum())
 
+    @cached_property
+    def _on_axis(self) -> dict[tuple[str, int], list[Occurrence]]:
+        """(parameter, axis) → what permutes it."""
+        found: dict[tuple[str, int], list[Occurrence]] = {}
+        for group in self.groups:
+            for occurrence in group.occurrences:
+                found.setdefault((occurrence.parameter, occurrence.axis), []).append(occurrence)
+        return found
 
-def _permute_stretch(index: Tensor, occurrence: Occurrence, p: Tensor) -> None:
-    """Permute one stretch of an index vector in place.
 
-    Groups on one axis act on different factors or stretches, so that their order is free.
-    """
-    o = occurrence
-    stretch = index[o.start : o.stop].view(o.outer, o.size, o.inner)
-    stretch.copy_(stretch[:, p].clone())
+def unmoved(group: Group) -> Tensor:
+    """Return the vector or matrix that leaves a group as it is."""
+    vector = torch.arange(group.size)
+    return vector.repeat(group.copies, 1) if group.nested else vector
+
+
+def drawn(group: Group, generator: torch.Generator) -> Tensor:
+    """Return a uniformly random vector, or matrix where the group is nested."""
+    if not group.nested:
+        return torch.randperm(group.size, generator=generator)
+    rows = [torch.randperm(group.size, generator=generator) for _ in range(group.copies)]
+    return torch.stack(rows)

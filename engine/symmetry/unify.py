@@ -29,6 +29,7 @@ class Algebra:
     def __init__(self) -> None:
         self._links: dict[Atom, Expression] = {}
         self._reasons: dict[Atom, str] = {}
+        self._met: list[tuple[Expression, Expression]] = []
 
     # --- making axes -------------------------------------------------------------------
 
@@ -94,6 +95,25 @@ class Algebra:
         """Return why a resolved, fixed axis is fixed."""
         return next((self._reasons[atom] for atom in atoms(expression)), SINGLE)
 
+    def same_fixed_atoms(self) -> dict[Atom, Atom]:
+        """Return fixed atom → one of the atoms that it met whole, the same for all of them.
+
+        Fixed axes that meet need no link, since neither moves; only who wants to know
+        whether they number the same units asks here.
+        """
+        first: dict[Atom, Atom] = {}
+
+        def root(atom: Atom) -> Atom:
+            while (upper := first.get(atom, atom)) is not atom:
+                atom = upper
+            return atom
+
+        for left, right in self._met:
+            x, y = self.resolve(left), self.resolve(right)
+            if isinstance(x, Atom) and isinstance(y, Atom) and root(x) is not root(y):
+                first[root(y)] = root(x)
+        return {atom: root(atom) for atom in first}
+
     # --- constraining axes -------------------------------------------------------------
 
     def fix(self, expression: Expression, reason: str) -> None:
@@ -112,6 +132,8 @@ class Algebra:
             raise NoRefinementError(f"lengths {x.size} and {y.size} differ")
         if x == y:
             return
+        if self.is_fixed(x) or self.is_fixed(y):
+            self._met.append((x, y))
         if self.is_fixed(x):
             self.fix(y, self.reason(x))
         elif self.is_fixed(y):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from engine.matching.problem import Problem
-from engine.matching.site import Carried, axis_index, is_identity
-from engine.symmetry import Occurrence
+from engine.matching.site import is_identity
+from engine.symmetry import Carried, Occurrence, axis_index
 from tests.matching import hand
 
 SYMMETRIES = {

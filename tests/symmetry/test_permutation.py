@@ -76,7 +76,7 @@ def test_equality_needs_the_same_groups():
         (torch.tensor([1, 2, 3]), r"group a: not each of 0 … 2 appears once"),
         (torch.tensor([-1, 0, 1]), r"group a: not each of 0 … 2 appears once"),
         (torch.tensor([0.0, 1.0]), r"group a: a permutation is a vector of integers"),
-        (torch.tensor([[0, 1]]), r"got torch.int64 of shape \[1, 2\]"),
+        (torch.tensor([[[0, 1]]]), r"got torch.int64 of shape \[1, 1, 2\]"),
     ],
 )
 def test_what_is_no_bijection_is_refused(vector, message):
