@@ -1,6 +1,18 @@
 """The rules of all ops, one family per file; importing this package fills the registry."""
 
-from engine.symmetry.rules import contraction, join, norm, pointwise, reduce, shape
+from engine.symmetry.rules import (
+    attention,
+    contraction,
+    gather,
+    join,
+    norm,
+    pointwise,
+    products,
+    recurrent,
+    reduce,
+    shape,
+    strided,
+)
 from engine.symmetry.rules.registry import RULES, Axes, Call, NoRuleError, Rule, Value, rule
 
 __all__ = [
@@ -10,11 +22,16 @@ __all__ = [
     "NoRuleError",
     "Rule",
     "Value",
+    "attention",
     "contraction",
+    "gather",
     "join",
     "norm",
     "pointwise",
+    "products",
+    "recurrent",
     "reduce",
     "rule",
     "shape",
+    "strided",
 ]

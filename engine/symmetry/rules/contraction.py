@@ -161,19 +161,3 @@ def embedding(call: Call) -> Value:
     call.fix(weight[:1], "looks rows up by their number")
     call.produce("weight", weight[1])
     return (*call.axes("indices"), weight[1])
-
-
-@rule("scaled_dot_product_attention")
-def attention(call: Call) -> Value:
-    """softmax(q kᵀ + mask) v: head size of q and k; positions of k, v and the mask."""
-    q, k, v, mask = (*map(call.axes, ("query", "key", "value")), call.optional("attn_mask"))
-    if call.arguments.get("dropout_p") or call.arguments.get("enable_gqa"):
-        raise NoRuleError
-    call.unify(q[-1], k[-1])
-    call.unify(k[-2], v[-2])
-    if call.arguments.get("is_causal"):
-        call.fix((q[-2], k[-2]), "masks positions by their order")
-    batch = call.broadcast([q[:-2], k[:-2], v[:-2]], call.shape[:-2])
-    if mask is not None:
-        call.broadcast([(*batch, q[-2], k[-2]), mask], (*call.shape[:-1], k[-2].size))
-    return (*batch, q[-2], v[-1])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from engine.symmetry.axes import ONE, Expression
-from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, dimension, rule
+from engine.symmetry.rules.registry import (
+    Call,
+    NoRuleError,
+    Value,
+    dimension,
+    replaced,
+    rule,
+)
+from engine.symmetry.rules.strided import every
 
 CHOICE = "picks places by their number"
 STACK = "numbers the tensors that it stacks"
-
-
-def replaced(axes: Axes, index: int, *new: Expression) -> Axes:
-    """Return the axes with one of them replaced, or removed."""
-    return (*axes[:index], *new, *axes[index + 1 :])
 
 
 @rule("cat", "concat", "concatenate")
@@ -69,17 +72,16 @@ def unbind(call: Call) -> Value:
 
 @rule("slice", "slice_copy")
 def slice_(call: Call) -> Value:
-    """A stretch of one dimension; with a step, places count and the dimension is fixed."""
+    """A stretch of one dimension, or one unit in so many."""
     x = call.axes("self")
     index = dimension(call.integer("dim", 0), len(x))
-    size = x[index].size
+    size, step = x[index].size, call.integer("step", 1)
     start, stop = _bounds(call, size)
-    if (start, stop, call.integer("step", 1)) == (0, size, 1):
+    if (start, stop, step) == (0, size, 1):
         return x
-    if call.integer("step", 1) == 1:
+    if step == 1:
         return replaced(x, index, call.algebra.segment(x[index], start, stop))
-    call.fix((x[index],), CHOICE)
-    return replaced(x, index, *call.fixed((call.shape[index],), CHOICE))
+    return replaced(x, index, every(call, x[index], start, call.shape[index], step))
 
 
 def _bounds(call: Call, size: int) -> tuple[int, int]:
@@ -152,37 +154,3 @@ def _padded(call: Call, axis: Expression, before: int, after: int) -> Expression
     parts.append(algebra.resolve(kept))
     parts += [algebra.free(after)] if after > 0 else []
     return algebra.concat(parts)
-
-
-@rule("index_select")
-def index_select(call: Call) -> Value:
-    """Units of one dimension by number: that dimension is fixed."""
-    x, chosen = call.axes("self"), call.axes("index")
-    index = dimension(call.integer("dim"), len(x))
-    call.fix((x[index],), CHOICE)
-    return replaced(x, index, *(chosen or (ONE,)))
-
-
-@rule("index")
-def index(call: Call) -> Value:
-    """Dimensions with an index are fixed; the indices' own axes take their place."""
-    x, indices = call.axes("self"), call.arguments["indices"]
-    assert isinstance(indices, list | tuple)
-    chosen = [i for i, tensor in enumerate(indices) if tensor is not None]
-    if not chosen:
-        raise NoRuleError
-    call.fix((x[i] for i in chosen), CHOICE)
-    operands = []
-    for i in chosen:
-        axes = call.values.get(indices[i])
-        if not isinstance(axes, tuple) or indices[i].meta["val"].is_floating_point():
-            raise NoRuleError
-        if str(indices[i].meta["val"].dtype) in ("torch.bool", "torch.uint8"):
-            raise NoRuleError  # a mask: how many units it picks depends on the data
-        operands.append(axes)
-    adjacent = chosen == list(range(chosen[0], chosen[-1] + 1))
-    first = chosen[0] if adjacent else 0
-    rank = max(map(len, operands))
-    new = call.broadcast(operands, call.shape[first : first + rank])
-    kept = [axis for i, axis in enumerate(x) if i not in chosen]
-    return (*kept[:first], *new, *kept[first:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.symmetry.axes import ONE
-from engine.symmetry.rules.registry import Axes, Call, Value, rule
+from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, rule
 from engine.symmetry.unify import NoRefinementError
 
 
@@ -66,3 +66,21 @@ def group_norm(call: Call) -> Value:
     if len(call.shapes) == 1:
         return x
     return [x, (x[0], group), (x[0], group)]
+
+
+@rule("_weight_norm", "_weight_norm_interface")
+def weight_norm(call: Call) -> Value:
+    """Directions v scaled to the lengths g, one per unit of one axis."""
+    v, g = call.axes("v"), call.axes("g")
+    for left, right in zip(v, g, strict=True):
+        call.unify(left, right if right.size == left.size else None)
+    return v if len(call.shapes) == 1 else [v, g]
+
+
+@rule("norm_except_dim")
+def norm_except(call: Call) -> Value:
+    """The length of the slices along one axis."""
+    v, at = call.axes("v"), call.integer("dim", 0)
+    if not 0 <= at < len(v):
+        raise NoRuleError
+    return tuple(axis if index == at else ONE for index, axis in enumerate(v))

@@ -15,7 +15,9 @@ from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, rule
     *("special_erf", "special_exp2", "special_expm1", "special_log1p", "arctan", "arctan2"),
     *("logical_and", "logical_or", "logical_xor", "isfinite", "isinf", "__and__", "__or__"),
     *("lerp", "addcmul", "addcdiv", "threshold", "softsign", "tanhshrink", "polar", "complex"),
-    *("arccos", "arcsin", "arctanh", "fill", "_prelu_kernel", "xlogy", "fix"),
+    *("arccos", "arcsin", "arctanh", "fill", "_prelu_kernel", "xlogy", "fix", "real", "imag"),
+    *("special_erfc", "special_ndtr", "special_sinc", "special_round", "special_logit", "conj"),
+    *("special_i0", "special_digamma", "special_xlogy", "arccosh", "arcsinh", "special_erfinv"),
 )
 def pointwise(call: Call) -> Value:
     """Unify what meets under broadcasting; every output has the broadcast axes."""
@@ -33,7 +35,8 @@ def copied(call: Call) -> Value:
 
 @rule(
     *("clone", "contiguous", "to", "_to_copy", "alias", "detach", "lift_fresh_copy", "lift_fresh"),
-    *("type_as", "softmax", "_softmax", "log_softmax"),
+    *("type_as", "softmax", "_softmax", "log_softmax", "special_softmax", "special_log_softmax"),
+    *("alias_copy", "detach_copy", "_lazy_clone"),
     *("_log_softmax", "_safe_softmax", "softmin", "_conj", "resolve_conj", "resolve_neg"),
     *("float", "double", "half", "cpu"),
 )

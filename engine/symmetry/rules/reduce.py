@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.symmetry.axes import ONE
-from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, dimension, rule
+from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, dimension, replaced, rule
 
 PLACE = "reads positions by their place"
 RANK = "returns places along it"
@@ -70,6 +70,33 @@ def order(call: Call) -> Value:
     return outputs
 
 
+@rule("diff")
+def differences(call: Call) -> Value:
+    """Neighbours along one axis are subtracted; the others pass."""
+    x = call.axes("self")
+    at = dimension(call.integer("dim", -1), len(x))
+    pieces = [axes for name in ("prepend", "append") if (axes := call.optional(name))]
+    call.fix((axes[at] for axes in (x, *pieces)), PLACE)
+    for axes in pieces:
+        for position, (left, right) in enumerate(zip(x, axes, strict=True)):
+            if position != at:
+                call.unify(left, right)
+    return replaced(x, at, *call.fixed((call.shape[at],), PLACE))
+
+
+@rule("fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_fft2", "fft_ifft2", "fft_rfft2")
+@rule("fft_irfft2", "fft_fftn", "fft_ifftn", "fft_rfftn", "fft_irfftn", "fft_fftshift")
+def fourier(call: Call) -> Value:
+    """Every frequency sees every place: the transformed axes are fixed, the others pass."""
+    x = call.axes("self")
+    dims = call.integers("dim") or tuple(range(len(x)))
+    result = list(x)
+    for at in (dimension(index, len(x)) for index in dims):
+        call.fix((x[at],), PLACE)
+        (result[at],) = call.fixed((call.shape[at],), PLACE)
+    return tuple(result)
+
+
 @rule("cumsum", "cumprod", "logcumsumexp", "flip", "roll")
 def ordered_along(call: Call) -> Value:
     """Order matters along the named axes; the others pass."""
@@ -95,7 +122,10 @@ RESAMPLES = (
     *("max_pool3d_with_indices", "max_pool1d_with_indices", "upsample_nearest1d"),
     *("upsample_nearest2d", "upsample_nearest3d", "upsample_bilinear2d", "upsample_bicubic2d"),
     *("upsample_linear1d", "upsample_trilinear3d", "_upsample_nearest_exact2d"),
-    *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+    *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa", "_upsample_nearest_exact1d"),
+    *("_upsample_nearest_exact3d", "_upsample_lanczos2d_aa", "reflection_pad1d"),
+    *("reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d"),
+    *("replication_pad3d",),
 )
 
 

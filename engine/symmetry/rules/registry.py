@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from torch import fx
+from torch import Tensor, fx
 
 from engine.symmetry.axes import Expression
 from engine.symmetry.unify import NO_REFINEMENT, Algebra, NoRefinementError
@@ -90,6 +90,17 @@ class Call:
         """Return the axes of every tensor among the arguments."""
         nodes = [value for value in self.arguments.values() if isinstance(value, fx.Node)]
         return [axes for axes in map(self.values.get, nodes) if isinstance(axes, tuple)]
+
+    def strides(self, name: str) -> list[int]:
+        """Return how a tensor argument lies in memory, where its batch does not stretch it."""
+        argument = self.arguments.get(name)
+        value = argument.meta.get("val") if isinstance(argument, fx.Node) else None
+        if not isinstance(value, Tensor) or value.storage_offset():
+            raise NoRuleError
+        strides = list(value.stride())
+        if not all(isinstance(stride, int) for stride in strides):
+            raise NoRuleError
+        return strides
 
     def integer(self, name: str, default: int | None = None) -> int:
         """Return an integer argument that does not depend on the batch."""
@@ -177,6 +188,11 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 def dimension(index: int, rank: int) -> int:
     """Return a dimension counted from the front."""
     return index + rank if index < 0 else index
+
+
+def replaced(axes: Axes, index: int, *new: Expression) -> Axes:
+    """Return the axes with one of them replaced, or removed."""
+    return (*axes[:index], *new, *axes[index + 1 :])
 
 
 def _sequence(value: object) -> Sequence[object]:

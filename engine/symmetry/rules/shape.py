@@ -131,17 +131,49 @@ def repeat_interleave(call: Call) -> Value:
 
 @rule(
     *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones"),
-    *("new_full", "scalar_tensor"),
+    *("new_full", "scalar_tensor", "empty", "empty_like", "new_empty", "empty_strided", "zero"),
+    *("empty_permuted", "new_empty_strided", "_efficientzerotensor"),
 )
 def constant(call: Call) -> Value:
-    """One value everywhere: any order will do."""
+    """One value everywhere, or none yet: any order will do."""
     return call.free(call.shape)
 
 
-@rule("arange", "linspace", "eye")
+@rule("arange", "linspace", "logspace", "range", "tril_indices", "triu_indices", "fft_fftfreq")
 def numbered(call: Call) -> Value:
     """Values that differ by place."""
     return call.fixed(call.shape, "numbers places")
+
+
+@rule("eye")
+def identity_matrix(call: Call) -> Value:
+    """The same whenever rows and columns are permuted alike."""
+    rows, columns = call.shape
+    return call.free([rows]) * 2 if rows == columns else call.fixed(call.shape, "numbers places")
+
+
+@rule("meshgrid")
+def meshgrid(call: Call) -> Value:
+    """Each tensor stretched along the axes of all others."""
+    axes = tuple(own[0] if own else ONE for own in call.many("tensors"))
+    if call.arguments.get("indexing") == "xy":
+        axes = (*reversed(axes[:2]), *axes[2:])
+    return [axes] * len(call.shapes)
+
+
+@rule("broadcast_tensors")
+def broadcast_tensors(call: Call) -> Value:
+    """All stretched to one shape: an axis that is stretched is constant along its new one."""
+    return [
+        call.broadcast([axes], shape)
+        for axes, shape in zip(call.many("tensors"), call.shapes, strict=True)
+    ]
+
+
+@rule("atleast_1d", "atleast_2d")
+def at_least(call: Call) -> Value:
+    """New axes of length 1 in front."""
+    return regrouped(call, call.axes("self"), call.shape)
 
 
 @rule("pixel_shuffle")
@@ -172,6 +204,15 @@ def channel_shuffle(call: Call) -> Value:
     x, algebra = call.axes("self"), call.algebra
     group, inner = call.split(x[1], x[1].size // call.integer("groups"))
     return (x[0], algebra.product([inner, algebra.resolve(group)]), *x[2:])
+
+
+@rule("col2im")
+def scatter_positions(call: Call) -> Value:
+    """(C · block) channels are added up at their positions: C channels."""
+    x = call.axes("input" if "input" in call.arguments else "self")
+    channels, inner = call.split(x[-2], x[-2].size // call.shape[-3])
+    call.fix((inner, x[-1]), PLACE)
+    return (*x[:-2], channels, *call.fixed(call.shape[-2:], PLACE))
 
 
 @rule("view_as_real")
