@@ -11,7 +11,8 @@ from engine.checkpoints import about, load_checkpoint, write_checkpoint
 from engine.commandline.destination import output_file
 from engine.commandline.output import add_json, byte_bar, print_json
 from engine.commandline.values import add_family_options, pairs, positive, samples, seed
-from engine.data import fit_inputs, load_dataset
+from engine.data import load_dataset
+from engine.data.fit import fit_data
 from engine.matching import match_weights
 from engine.program import Program
 from engine.studies.subject import prepare
@@ -97,9 +98,9 @@ def run(options: argparse.Namespace) -> None:
         print(f"π(B) written to {options.output}")
 
 
-def _inputs(program: Program, options: argparse.Namespace) -> tuple[torch.Tensor, str]:
+def _inputs(program: Program, options: argparse.Namespace) -> tuple[tuple[torch.Tensor, ...], str]:
     if options.data is None:
         generator = torch.Generator().manual_seed(options.seed)
-        return program.sample_inputs(RANDOM_SAMPLES, generator)[0], "random inputs"
-    data = load_dataset(options.data, "test", samples=options.samples)
-    return fit_inputs(data, program.inputs[0].shape).inputs, f"images of {data.name}"
+        return program.sample_inputs(RANDOM_SAMPLES, generator), "random inputs"
+    data = load_dataset(options.data, "test", samples=options.samples, model_inputs=program.inputs)
+    return fit_data(data, program.inputs, None).tensors, f"samples of {data.name}"

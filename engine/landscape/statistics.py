@@ -36,6 +36,11 @@ class ResetData:
     inputs: Tensor | tuple[Tensor, ...]
     batch_size: int = RESET_BATCH
 
+    @property
+    def samples(self) -> int:
+        """How many training inputs there are."""
+        return len(self.inputs[0]) if isinstance(self.inputs, tuple) else len(self.inputs)
+
 
 def reset_statistics(
     program: Program,

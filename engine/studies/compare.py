@@ -19,6 +19,7 @@ from torch import Tensor
 
 from engine.checkpoints import Checkpoint, about, load_checkpoint
 from engine.data import Dataset
+from engine.data.task import REGRESSION
 from engine.errors import CancelledError
 from engine.landscape import ResetData, Span, choose_batch_size, evaluate, line, reset_statistics
 from engine.program import Program
@@ -31,6 +32,7 @@ from engine.studies.plane import PlaneStudy
 from engine.studies.result import SUMMARY_VERSION, CompareResult, json_ready
 from engine.studies.stages import Countdown, Progress, Stages
 from engine.studies.subject import Subject, load_split, prepare
+from engine.studies.task import baseline, task_summary
 from engine.studies.tiles import MemoryTiles, Tile, TileCache, gather, tally_arrays
 from engine.symmetry import derive_symmetry, equivalence, prove
 
@@ -132,6 +134,7 @@ def compare(
         "equivalence": summaries.equivalence_summary(same),
         "matching": summaries.matching_summary(alignment),
         "distance": summaries.distance_summary(subject, pi_b),
+        "task": task_summary(subject.program, splits["train"], splits["test"]),
         "data": summaries.data_summary(splits["train"], splits["test"], options.data_seed),
         "batch_norm": summaries.batch_norm_summary(subject, reset),
         "layers": layer_table(
@@ -146,7 +149,7 @@ def compare(
     stages.partial(parts)
     evaluation = Evaluation(subject.program, splits, reset, cache, device, stop)
     study = _evaluate(evaluation, subject, pi_b, options, stages)
-    result = _result(subject, alignment, pi_b, study, reset, stages, device, parts)
+    result = _result(subject, alignment, pi_b, study, evaluation, stages, parts)
     stages.done()
     return result
 
@@ -166,7 +169,8 @@ def _reset(options: CompareOptions, program: Program, train: Dataset) -> ResetDa
     # Drawn: samples stand in the order of their file, which may be by class.
     generator = torch.Generator().manual_seed(options.data_seed)
     order = torch.randperm(len(train), generator=generator)
-    return ResetData(train.inputs[order[: options.reset_samples]])
+    chosen = order[: options.reset_samples]
+    return ResetData(tuple(tensor[chosen] for tensor in train.tensors))
 
 
 def _evaluate(
@@ -211,24 +215,21 @@ def _result(
     alignment: Alignment,
     pi_b: Mapping[str, Tensor],
     study: _Study,
-    reset: ResetData | None,
+    evaluation: Evaluation,
     stages: Stages,
-    device: str,
     parts: Mapping[str, object],
 ) -> CompareResult:
     arrays: dict[str, np.ndarray] = {"lambdas": study.lambdas}
     for (edge, split), curve in study.curves.items():
         arrays |= {f"curve_{edge}_{split}_{name}": values for name, values in curve.items()}
-    middle = len(study.lambdas) // 2
+    middle, points = len(study.lambdas) // 2, _points(evaluation.data)
     summary: dict[str, object] = {
         "version": SUMMARY_VERSION,
         "ends": {
-            model: {s: point_summary(study.ends[s], column) for s in SPLITS}
+            model: {s: points(study.ends[s], column, s) for s in SPLITS}
             for column, model in enumerate(MODELS)
         },
-        "midpoints": {
-            e: {s: point_summary(study.curves[e, s], middle) for s in SPLITS} for e in EDGES
-        },
+        "midpoints": {e: {s: points(study.curves[e, s], middle, s) for s in SPLITS} for e in EDGES},
         "barriers": {
             e: {s: barrier_summary(study.lambdas, study.curves[e, s]) for s in SPLITS}
             for e in EDGES
@@ -247,9 +248,19 @@ def _result(
         summary=ready,
         permutation=alignment.permutation,
         pi_b=pi_b,
-        midpoint=_midpoint(subject, pi_b, reset),
-        provenance=_provenance(stages, device),
+        midpoint=_midpoint(subject, pi_b, evaluation.reset),
+        provenance=_provenance(stages, evaluation.device),
     )
+
+
+def _points(data: Mapping[str, Dataset]) -> Callable[..., dict[str, object]]:
+    """Return a function of (curve, index, split) that sums up a point in the task's own terms."""
+    references = {s: baseline(d) if d.task is REGRESSION else None for s, d in data.items()}
+
+    def summed(curve: Mapping[str, np.ndarray], index: int, split: str) -> dict[str, object]:
+        return point_summary(curve, index, data[split].task, references[split])
+
+    return summed
 
 
 def _midpoint(

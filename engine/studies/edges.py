@@ -8,7 +8,9 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
+from engine.data.task import Task
 from engine.landscape import Span, barrier, line
+from engine.studies.task import derived
 from engine.studies.tiles import Tile, split_into_tiles
 
 SPLITS = ("test", "train")
@@ -34,6 +36,16 @@ def barrier_summary(lambdas: np.ndarray, curve: Mapping[str, np.ndarray]) -> dic
     return asdict(barrier(lambdas, curve["loss"], curve["loss_se"], curve["accuracy"]))
 
 
-def point_summary(curve: Mapping[str, np.ndarray], index: int) -> dict[str, object]:
-    """Return loss and accuracy with their standard errors at one point of a curve."""
-    return {name: float(values[index]) for name, values in curve.items()}
+def point_summary(
+    curve: Mapping[str, np.ndarray], index: int, task: Task, reference: float | None
+) -> dict[str, object]:
+    """Return loss and accuracy with their standard errors, and what the task derives from them.
+
+    Args:
+        curve: values per point.
+        index: of the point.
+        task: of the loss.
+        reference: the split's `baseline`, for a regression.
+    """
+    point: dict[str, object] = {name: float(values[index]) for name, values in curve.items()}
+    return point | derived(task, float(curve["loss"][index]), reference)

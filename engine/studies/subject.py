@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints import Checkpoint, about, check_finite, check_fit
-from engine.data import Dataset, fit_inputs, load_dataset
-from engine.errors import DataError, MismatchError
-from engine.families import Recognition, build_program, recognise
+from engine.data import Dataset, fit_data, load_dataset
+from engine.errors import MismatchError
+from engine.families import Recognition, checkpoint_program, recognise_checkpoint
 from engine.program import Program
+from engine.studies.graphs import check_same_graph
 from engine.studies.options import CompareOptions
 
 
@@ -37,20 +38,26 @@ class Subject:
 def prepare(
     a: Checkpoint, b: Checkpoint, program: Program | None, overrides: Mapping[str, Any]
 ) -> Subject:
-    """Return the pair with its Program.
+    """Return the pair with its Program: the one given, else that of a graph, else a family's.
 
     Raises:
-        MismatchError: the two do not have the same tensors, or not those of the Program.
+        MismatchError: the two do not have the same tensors, not those of the Program, or graphs
+            that compute different functions.
         NonFiniteError: a checkpoint holds NaN or infinite weights.
         UnknownArchitectureError: no family recognises the pair and no Program was given.
     """
     check_fit(a, b)
     check_finite(a)
     check_finite(b)
+    recognition = None
     if program is None:
-        with about(a):
-            recognition = recognise(a.tensors, **overrides)
-        return Subject(a, b, build_program(recognition), recognition)
+        source = b if a.graph is None and b.graph is not None else a
+        with about(source):
+            recognition = recognise_checkpoint(source, **overrides)
+            program = checkpoint_program(source, recognition)
+        if source.graph is None:
+            return Subject(a, b, program, recognition)
+        check_same_graph(a, b)
     program = program.under_names(a.tensors)
     for checkpoint in (a, b):
         _check_ties(checkpoint, program)
@@ -61,7 +68,7 @@ def prepare(
                 f"the first is {missing[0]}; save the checkpoint from the same module."
             )
         program.check(checkpoint.tensors)
-    return Subject(a, b, program, None)
+    return Subject(a, b, program, recognition)
 
 
 def _check_ties(checkpoint: Checkpoint, program: Program) -> None:
@@ -97,20 +104,22 @@ def load_split(
             seed=options.data_seed,
             mean=options.mean,
             std=options.std,
+            model_inputs=program.inputs,
         )
-    dataset = fit_inputs(dataset, program.inputs[0].shape)
-    outputs = output_classes(program)
-    if outputs is not None and dataset.classes > outputs:
-        raise DataError(
-            f"{dataset.name} has {dataset.classes} classes, but the model has {outputs} outputs; "
-            "choose the data that the model was trained on."
-        )
-    return dataset
+    return fit_data(dataset, program.inputs, output_shape(program))
 
 
 def output_classes(program: Program) -> int | None:
     """Return the number of logits, None where the last dimension is not fixed."""
+    shape = output_shape(program)
+    return shape[-1] if shape else None
+
+
+def output_shape(program: Program) -> tuple[int, ...] | None:
+    """Return what the model returns for one sample, None where a dimension is not fixed."""
     output = next(node for node in program.graph_module.graph.nodes if node.op == "output")
     value = output.args[0].meta.get("val")
-    size = value.shape[-1] if isinstance(value, Tensor) and value.dim() > 1 else None
-    return size if isinstance(size, int) else None
+    if not isinstance(value, Tensor) or value.dim() == 0:
+        return None
+    sizes = tuple(value.shape[1:])
+    return sizes if all(isinstance(size, int) for size in sizes) else None

@@ -14,7 +14,7 @@ from engine.program import Program
 
 @dataclass(frozen=True)
 class Equivalence:
-    """The largest difference of any logit; NaN where a logit is NaN."""
+    """The largest difference of any logit (or other output); NaN where one is NaN."""
 
     max_abs_logit_difference: float
     max_abs_logit: float
@@ -25,7 +25,7 @@ def equivalence(
     program: Program,
     b: Mapping[str, Tensor],
     pi_b: Mapping[str, Tensor],
-    inputs: Tensor,
+    inputs: Tensor | tuple[Tensor, ...],
     *,
     batch_size: int = 500,
 ) -> Equivalence:
@@ -35,13 +35,14 @@ def equivalence(
         program: the architecture of both.
         b: parameters of B.
         pi_b: parameters of π(B).
-        inputs: shape [samples, *input shape], one sample or more.
+        inputs: one tensor [samples, *input shape] per input of the program, one sample or more.
         batch_size: samples at a time.
 
     Raises:
         SymmetryError: there are no inputs.
     """
-    if not len(inputs):
+    given = inputs if isinstance(inputs, tuple) else (inputs,)
+    if not len(given[0]):
         raise SymmetryError("two models cannot be compared on no inputs")
     models = [program.named(model) for model in (b, pi_b)]
     dtype = torch.float32
@@ -50,13 +51,13 @@ def equivalence(
     b, pi_b = ({name: tensor.to(dtype) for name, tensor in model.items()} for model in models)
     differences, sizes = [], []
     with torch.inference_mode():
-        for part in inputs.split(batch_size):
-            batch = part.to(dtype) if part.is_floating_point() else part
-            logits = program(b, batch)
-            differences.append((logits - program(pi_b, batch)).abs().max())
+        for part in zip(*(tensor.split(batch_size) for tensor in given), strict=True):
+            batch = [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in part]
+            logits = program(b, *batch)
+            differences.append((logits - program(pi_b, *batch)).abs().max())
             sizes.append(logits.abs().max())
     return Equivalence(
         max_abs_logit_difference=float(torch.stack(differences).max()),
         max_abs_logit=float(torch.stack(sizes).max()),
-        samples=len(inputs),
+        samples=len(given[0]),
     )
