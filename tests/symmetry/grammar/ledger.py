@@ -1,0 +1,85 @@
+"""The groups that a network has by construction, counted while it is built.
+
+Knows stretches of the channel axis only: steps whose effect is more than making, tying,
+cutting and fixing whole stretches give the count up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Count = tuple[int, int]
+"""(copies, size): a nested group permutes `size` units in each of `copies` outer ones."""
+
+
+class Ledger:
+    """Free stretches by number, and which of them the channels consist of at the moment."""
+
+    def __init__(self) -> None:
+        self.counts: dict[int, Count] = {}
+        self.same: dict[int, int] = {}
+        self.pieces: dict[int, tuple[int, int]] = {}
+        self.fixed: set[int] = set()
+        self.stream: tuple[int, ...] = ()
+        self.known = True
+
+    def fresh(self, size: int, copies: int = 1) -> int:
+        """Return a new stretch of units that may be exchanged."""
+        self.counts[len(self.counts)] = (copies, size)
+        return len(self.counts) - 1
+
+    def resolved(self, stretches: Sequence[int]) -> tuple[int, ...]:
+        """Return the stretches as they are after all that is known."""
+        found: list[int] = []
+        for stretch in stretches:
+            if stretch in self.same:
+                found += self.resolved((self.same[stretch],))
+            elif stretch in self.pieces:
+                found += self.resolved(self.pieces[stretch])
+            else:
+                found.append(stretch)
+        return tuple(found)
+
+    def tie(self, left: Sequence[int], right: Sequence[int]) -> None:
+        """Two axes permute together; cut at different places, they are too much for this."""
+        left, right = self.resolved(left), self.resolved(right)
+        if [self.counts[i] for i in left] != [self.counts[i] for i in right]:
+            self.known = False
+            return
+        for pair in zip(left, right, strict=True):
+            i, j = self.resolved(pair)
+            if i != j:
+                self.same[i] = j
+                if i in self.fixed:
+                    self.fixed.add(j)
+
+    def cut(self, offset: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Divide the channels after `offset` units."""
+        head: list[int] = []
+        rest = list(self.resolved(self.stream))
+        while offset and offset >= (size := self.counts[rest[0]][1]):
+            head.append(rest.pop(0))
+            offset -= size
+        if offset:
+            whole = rest.pop(0)
+            size = self.counts[whole][1]
+            halves = (self.fresh(offset), self.fresh(size - offset))
+            self.pieces[whole] = halves
+            if whole in self.fixed:
+                self.fixed.update(halves)
+            head.append(halves[0])
+            rest.insert(0, halves[1])
+        self.stream = (*head, *rest)
+        # A stretch that stands twice in the axis is cut in both places.
+        return self.resolved(head), self.resolved(rest)
+
+    def fix(self, stretches: Sequence[int]) -> None:
+        """The order of an axis matters."""
+        self.fixed.update(self.resolved(stretches))
+
+    def expected(self) -> list[Count] | None:
+        """Return (copies, size) of every group, sorted; None where it is not known."""
+        if not self.known:
+            return None
+        free = {i for i in self.resolved(tuple(self.counts)) if i not in self.fixed}
+        return sorted(self.counts[i] for i in free if self.counts[i][1] > 1)
