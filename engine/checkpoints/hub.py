@@ -40,7 +40,7 @@ from engine.home import home
 Progress = Callable[[int, int], None]
 
 _PREFERRED = "model.safetensors"
-_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".th", ".bin", ".ckpt")
+_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".th", ".bin", ".ckpt", ".pt2")
 #: Files of training code that carry a weight file's extension.
 _NO_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state.*)\.(bin|pt|pth)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")

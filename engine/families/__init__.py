@@ -1,5 +1,6 @@
-"""State dict -> architecture, from names and shapes alone, with the evidence."""
+"""Checkpoint -> architecture: from names and shapes alone, or from the graph that it carries."""
 
+from engine.families.exported import checkpoint_program, recognise_checkpoint
 from engine.families.family import Family, Recognition
 from engine.families.registry import FAMILIES, build_program, module_from, recognise
 
@@ -10,6 +11,8 @@ __all__ = [
     "Recognition",
     # functions
     "build_program",
+    "checkpoint_program",
     "module_from",
     "recognise",
+    "recognise_checkpoint",
 ]

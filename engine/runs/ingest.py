@@ -8,6 +8,7 @@ dropped once it is converted or refused.
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,27 @@ from engine.checkpoints import (
     read_checkpoint,
 )
 from engine.data import load_dataset
-from engine.errors import BasinscopeError, CancelledError, DataError, MismatchError, NonFiniteError
-from engine.families import recognise
+from engine.errors import (
+    BasinscopeError,
+    CancelledError,
+    DataError,
+    MismatchError,
+    NonFiniteError,
+    UnknownArchitectureError,
+)
+from engine.families import Recognition, recognise_checkpoint
 from engine.runs.context import JobContext, JobResult
 from engine.runs.files import replacing
 from engine.runs.shelf import DATA_FORMATS
 from engine.runs.spec import IngestDataSpec, IngestSpec, PairSpec
-from engine.runs.stored import describe, describe_recognition, load_stored, save_checkpoint
+from engine.runs.stored import (
+    describe,
+    describe_recognition,
+    graph_for,
+    load_stored,
+    save_checkpoint,
+)
+from engine.studies.graphs import check_same_graph
 
 
 def ingest(spec: IngestSpec, context: JobContext) -> JobResult:
@@ -41,7 +56,7 @@ def ingest(spec: IngestSpec, context: JobContext) -> JobResult:
         _stage(context, "recognise", 0.8)
         check_finite(checkpoint)
         with about(checkpoint):
-            recognition = recognise(checkpoint.tensors, **spec.overrides)
+            recognition = _recognise(checkpoint, spec, context)
     except CancelledError:
         raise
     except BasinscopeError:
@@ -80,7 +95,8 @@ def ingest_data(spec: IngestDataSpec, context: JobContext) -> JobResult:
         "name": spec.name,
         "format": suffix,
         "samples": len(dataset.targets),
-        "shape": list(dataset.inputs.shape[1:]),
+        "shape": list(dataset.tensors[0].shape[1:]),
+        "task": dataset.task.key,
         "classes": dataset.classes,
     }
     return JobResult(summary=summary)
@@ -98,11 +114,26 @@ def pair(spec: PairSpec, context: JobContext) -> JobResult:
         check_fit(a, b)
         check_finite(a)
         check_finite(b)
+        check_same_graph(a, b)
     except (MismatchError, NonFiniteError) as error:
         return JobResult(summary={**summary, "fits": False, "message": str(error)})
-    with about(a):
-        recognition = recognise(a.tensors, **spec.overrides)
+    source = b if a.graph is None and b.graph is not None else a
+    with about(source):
+        recognition = recognise_checkpoint(source, **spec.overrides)
     return JobResult(summary={**summary, "model": describe_recognition(recognition)})
+
+
+def _recognise(checkpoint: Checkpoint, spec: IngestSpec, context: JobContext) -> Recognition:
+    """Return the architecture, be it by a graph on the shelf that has the same tensors."""
+    try:
+        return recognise_checkpoint(checkpoint, **spec.overrides)
+    except UnknownArchitectureError:
+        info = graph_for(context.store.shelf, checkpoint)
+        if info is None:
+            raise
+    found = recognise_checkpoint(load_stored(context.store.shelf, info.sha256))
+    evidence = f"It has the tensors of {info.name}, whose graph is used where the two are compared."
+    return replace(found, evidence=(evidence,))
 
 
 def _read(spec: IngestSpec, context: JobContext) -> Checkpoint:

@@ -2,7 +2,8 @@
 
 A stored checkpoint is one safetensors file that carries its own description (name, format,
 notes, recognition) as JSON in its header, under the key `basinscope`; so a listing reads
-headers only, and needs no torch. Raw uploads wait here until a worker has converted them.
+headers only, and needs no torch. Where it came with its architecture (a `.pt2`), the graph lies
+beside it as `<sha256>.graph.json`. Raw uploads wait here until a worker has converted them.
 """
 
 from __future__ import annotations
@@ -154,6 +155,10 @@ class Shelf:
         """Return the place in the home folder that belongs to a checkpoint, there or not."""
         return self.home / "checkpoints" / f"{check_sha256(sha256)}.safetensors"
 
+    def graph_file(self, sha256: str) -> Path:
+        """Return the place of the graph that a stored checkpoint came with, there or not."""
+        return self.checkpoint_file(sha256).with_suffix(".graph.json")
+
     def data_file(self, sha256: str, suffix: str) -> Path:
         """Return the place that belongs to a data set, there or not."""
         return self.home / "data" / f"{check_sha256(sha256)}.{suffix}"
@@ -197,6 +202,7 @@ class Shelf:
         if self.checkpoint(sha256).builtin:
             raise RunError("A built-in checkpoint cannot be deleted.")
         self.checkpoint_file(sha256).unlink(missing_ok=True)
+        self.graph_file(sha256).unlink(missing_ok=True)
 
     def sizes(self) -> Sizes:
         """Return what the home folder holds, by kind."""

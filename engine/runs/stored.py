@@ -1,7 +1,7 @@
 """Stored checkpoints as tensors: what `engine.runs.shelf` keeps, written and read in workers.
 
-A stored checkpoint carries its description in its own header; the tensors are verified
-against their fingerprint each time they are loaded.
+A stored checkpoint carries its description in its own header; the tensors, and the graph where
+there is one, are verified against their fingerprint each time they are loaded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from engine.checkpoints import Checkpoint, fingerprint, write_checkpoint
 from engine.errors import RunError
 from engine.families import Recognition
-from engine.runs.shelf import METADATA_KEY, Shelf
+from engine.runs.files import write_bytes
+from engine.runs.shelf import METADATA_KEY, CheckpointInfo, Shelf
 
 MOST_TENSORS_LISTED = 2000
 
@@ -32,6 +33,7 @@ def describe(checkpoint: Checkpoint, recognition: Recognition) -> dict[str, Any]
         "notes": list(checkpoint.notes),
         "origin": dict(checkpoint.origin),
         "recognition": describe_recognition(recognition),
+        "graph": checkpoint.graph is not None,
         "tensor_count": len(checkpoint.tensors),
         "tensors": [
             {"name": name, "shape": list(tensor.shape), "dtype": str(tensor.dtype)[6:]}
@@ -56,8 +58,30 @@ def describe_recognition(recognition: Recognition) -> dict[str, Any]:
 def save_checkpoint(checkpoint: Checkpoint, path: Path, description: Mapping[str, Any]) -> None:
     """Write a checkpoint with its description, as the shelf and `assets/demo` keep it."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if checkpoint.graph is not None:  # before the weights, by which a checkpoint is found
+        write_bytes(path.with_suffix(".graph.json"), checkpoint.graph)
     metadata = {METADATA_KEY: json.dumps(description, sort_keys=True)}
     write_checkpoint(checkpoint.tensors, path, metadata)
+
+
+def graph_for(shelf: Shelf, checkpoint: Checkpoint) -> CheckpointInfo | None:
+    """Return a stored checkpoint that came with its graph and has the same names and shapes."""
+    listed = _shapes(checkpoint)
+    for info in shelf.checkpoints():
+        found = info.description
+        if not found.get("graph") or found.get("tensor_count") != len(checkpoint.tensors):
+            continue
+        if {entry["name"]: entry["shape"] for entry in found.get("tensors", ())} == listed:
+            return info
+    return None
+
+
+def _shapes(checkpoint: Checkpoint) -> dict[str, list[int]]:
+    """Return the shapes of the tensors that a description lists."""
+    names = list(checkpoint.tensors)
+    if len(names) > MOST_TENSORS_LISTED:
+        return {}
+    return {name: list(checkpoint.tensors[name].shape) for name in names}
 
 
 def load_stored(shelf: Shelf, sha256: str) -> Checkpoint:
@@ -69,8 +93,9 @@ def load_stored(shelf: Shelf, sha256: str) -> Checkpoint:
     info = shelf.checkpoint(sha256)
     try:
         tensors = load_file(info.path)
+        graph = shelf.graph_file(sha256).read_bytes() if info.description.get("graph") else None
     except (SafetensorError, OSError) as error:
         raise RunError(f"The stored checkpoint {info.name} is damaged; upload it again.") from error
-    if fingerprint(tensors) != sha256:
+    if fingerprint(tensors, graph) != sha256:
         raise RunError(f"The stored checkpoint {info.name} has changed; upload it again.")
-    return Checkpoint(tensors, sha256, info.name, info.format, info.notes, info.origin)
+    return Checkpoint(tensors, sha256, info.name, info.format, info.notes, info.origin, graph)

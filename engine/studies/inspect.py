@@ -20,7 +20,7 @@ from engine.errors import (
     ProofError,
     UnknownArchitectureError,
 )
-from engine.families import build_program, recognise
+from engine.families import checkpoint_program, recognise_checkpoint
 from engine.program import Program
 from engine.studies.inspect_graph import network_graph
 from engine.studies.stages import Progress, Stages
@@ -163,9 +163,10 @@ def _recognised(
 ) -> Subject:
     if program is not None:
         return Subject(checkpoint, checkpoint, program.under_names(checkpoint.tensors), None)
-    recognition = recognise(checkpoint.tensors, **overrides)
+    recognition = recognise_checkpoint(checkpoint, **overrides)
     with stages.stage("trace"):
-        return Subject(checkpoint, checkpoint, build_program(recognition), recognition)
+        program = checkpoint_program(checkpoint, recognition)
+    return Subject(checkpoint, checkpoint, program, recognition)
 
 
 def _proof(subject: Subject, symmetry: Symmetry, stages: Stages) -> Json:

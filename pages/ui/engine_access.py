@@ -26,7 +26,7 @@ from engine.runs import (
     Store,
 )
 
-CHECKPOINT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".bin")
+CHECKPOINT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".bin", ".pt2")
 MOST_SERVER_FILES = 500
 FILES_VARIABLE = "BASINSCOPE_FILES"
 

@@ -27,7 +27,10 @@ SOURCES = {
     HUB: "Hugging Face Hub",
     SERVER: "Files on the server",
 }
-FORMATS = "A state dict as .safetensors, .npz, .pt, .pth or .bin."
+FORMATS = (
+    "A state dict as .safetensors, .npz, .pt, .pth or .bin; or a .pt2, which brings its own "
+    "architecture, so that the other file may hold weights alone."
+)
 HUB_HELP = "org/name, org/name:file or org/name@revision:file"
 
 
