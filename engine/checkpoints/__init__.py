@@ -2,6 +2,7 @@
 
 from engine.checkpoints.checkpoint import Checkpoint, about, fingerprint
 from engine.checkpoints.fit import check_finite, check_fit
+from engine.checkpoints.folder import read_beside, read_folder
 from engine.checkpoints.header import Header, read_header_only
 from engine.checkpoints.hub import fetch_checkpoint, load_checkpoint
 from engine.checkpoints.limits import Limits
@@ -19,6 +20,8 @@ __all__ = [
     "load_checkpoint",
     "read_checkpoint",
     "read_checkpoint_bytes",
+    "read_beside",
+    "read_folder",
     "read_header_only",
     "fetch_checkpoint",
     "parse_reference",

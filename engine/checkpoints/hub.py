@@ -3,16 +3,17 @@
 A revision is resolved to its commit first, and that commit is what is downloaded and kept in
 the checkpoint's origin: the same words give the same weights later. Sizes are compared with
 the limits before the download. No token of the machine is ever used: only the one passed in.
-Not handled: sharded checkpoints, which are refused by name.
+A config.json of the repository comes along, and so do all shards of an index.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from httpx2 import HTTPError
@@ -31,18 +32,23 @@ from tqdm.auto import tqdm
 
 from engine.checkpoints.admission import reason
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.config_file import CONFIG_NAME, read_config
+from engine.checkpoints.folder import (
+    INDEX_SUFFIX,
+    SUFFIXES,
+    read_beside,
+    read_folder,
+    read_sharded,
+)
+from engine.checkpoints.hub_files import choose_file, listed
 from engine.checkpoints.limits import Limits
 from engine.checkpoints.read import read_checkpoint
 from engine.checkpoints.reference import Reference, parse_reference
-from engine.errors import HubError, LimitError
+from engine.errors import CheckpointError, HubError, LimitError
 from engine.home import home
 
 Progress = Callable[[int, int], None]
 
-_PREFERRED = "model.safetensors"
-_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".th", ".bin", ".ckpt", ".pt2")
-#: Files of training code that carry a weight file's extension.
-_NO_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state.*)\.(bin|pt|pth)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TIMEOUT_SECONDS = 15.0
 
@@ -82,7 +88,19 @@ def fetch_checkpoint(
             found = _resolve(wanted, HfApi(endpoint=endpoint, token=token or False))
             path = _download(found, endpoint, token, progress, cache, limits)
     name = f"{found.repo}:{found.file}"
-    checkpoint = read_checkpoint(path, name=name, limits=limits)
+
+    def fetch(file: str) -> Path:
+        wanted = Reference(found.repo, found.revision, file)
+        with _explained(wanted):
+            known = _from_cache(wanted, cache)[1]
+            return Path(known or _download(wanted, endpoint, token, progress, cache, limits))
+
+    config = _config(found, cache, fetch)
+    if str(found.file).endswith(INDEX_SUFFIX):
+        locate = partial(_shard, fetch, str(found.file))
+        checkpoint = read_sharded(Path(path), found.repo, limits, config, locate)
+    else:
+        checkpoint = read_checkpoint(path, name=name, limits=limits, config=config)
     origin = {"repo": found.repo, "revision": str(found.revision), "file": str(found.file)}
     return replace(checkpoint, origin=origin)
 
@@ -96,18 +114,20 @@ def load_checkpoint(
     cache_dir: str | Path | None = None,
     limits: Limits | None = None,
 ) -> Checkpoint:
-    """Read `source`: a file where there is one of that name, else a reference to the Hub.
+    """Read `source`: a file or folder where there is one of that name, else from the Hub.
 
     Args and errors are those of `read_checkpoint` and `fetch_checkpoint`.
     """
     path = Path(source)
+    if path.is_dir():
+        return read_folder(path, limits=limits)
     if isinstance(source, Path) or path.exists():
-        return read_checkpoint(path, limits=limits)
+        return read_beside(path, limits=limits)
     try:
         parse_reference(source)
     except HubError as error:
         raise HubError(f"there is no file {source!r} here, and {error}") from error
-    if ":" not in source and path.suffix in _SUFFIXES:
+    if ":" not in source and path.suffix in SUFFIXES:
         raise HubError(f"there is no file {source!r} here; it would be a strange name on the Hub")
     return fetch_checkpoint(
         source,
@@ -127,43 +147,40 @@ def _from_cache(wanted: Reference, cache: str) -> tuple[Reference, str | None]:
     return wanted, path if isinstance(path, str) else None
 
 
+def _config(found: Reference, cache: str, fetch: Callable[[str], Path]) -> Mapping[str, Any] | None:
+    """Return what the config.json beside the weights says, None where there is none."""
+    beside = str(PurePosixPath(str(found.file)).with_name(CONFIG_NAME))
+    known = try_to_load_from_cache(found.repo, beside, cache, found.revision)
+    if known is not None and not isinstance(known, str):
+        return None  # the Hub has said before that there is none
+    try:
+        path = Path(known) if known else fetch(beside)
+    except HubError as error:
+        if isinstance(error.__cause__, EntryNotFoundError) and not isinstance(
+            error.__cause__, LocalEntryNotFoundError
+        ):
+            return None
+        raise
+    try:
+        return read_config(path)
+    except CheckpointError as error:
+        raise type(error)(f"{found.repo}: {error}") from error
+
+
+def _shard(fetch: Callable[[str], Path], index: str, shard: str) -> Path:
+    return fetch(str(PurePosixPath(index).with_name(shard)))
+
+
 def _resolve(wanted: Reference, api: HfApi) -> Reference:
     """Return the reference with its commit and its file filled in."""
     info = api.model_info(wanted.repo, revision=wanted.revision, timeout=_TIMEOUT_SECONDS)
     if not _COMMIT.fullmatch(info.sha or ""):
         raise HubError(f"{wanted}: the Hub names no commit for this revision")
     files = [sibling.rfilename for sibling in info.siblings or ()]
-    file = wanted.file or _choose(wanted, files)
+    file = wanted.file or choose_file(wanted, files)
     if file not in files:
-        raise HubError(f"{wanted}: the repository has no such file; it has {_listed(files)}")
+        raise HubError(f"{wanted}: the repository has no such file; it has {listed(files)}")
     return Reference(wanted.repo, info.sha, file)
-
-
-def _choose(wanted: Reference, files: list[str]) -> str:
-    """Return the file that holds the weights, where that is plain."""
-    if _PREFERRED in files:
-        return _PREFERRED
-    weights = [
-        file
-        for file in files
-        if file.endswith(_SUFFIXES) and not _NO_WEIGHTS.fullmatch(file.rpartition("/")[2])
-    ]
-    indices = [
-        file for file in files if file.endswith((".safetensors.index.json", ".bin.index.json"))
-    ]
-    if indices:
-        raise HubError(
-            f"{wanted}: its weights are sharded ({indices[0]}), which is not read; merge the "
-            "shards into one safetensors file"
-        )
-    if len(weights) == 1:
-        return weights[0]
-    if weights:
-        raise HubError(
-            f"{wanted}: it has several weight files; name one of them after a colon: "
-            f"{_listed(weights)}"
-        )
-    raise HubError(f"{wanted}: it has no weight file; it has {_listed(files)}")
 
 
 def _download(
@@ -250,11 +267,3 @@ def _explained(wanted: Reference) -> Iterator[None]:
         raise HubError(f"{wanted}: the Hub cannot be reached ({reason(error)})") from error
     except OSError as error:
         raise HubError(f"{wanted}: the download failed ({reason(error)})") from error
-
-
-def _listed(files: Iterable[str], most: int = 12) -> str:
-    names = list(files)
-    if not names:
-        return "no files at all"
-    text = ", ".join(names[:most])
-    return text if len(names) <= most else f"{text} and {len(names) - most} more"

@@ -6,7 +6,7 @@ This is the boundary that knows the file's name, so every message begins with it
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +24,11 @@ from engine.errors import CheckpointError
 
 
 def read_checkpoint(
-    path: str | Path, *, name: str | None = None, limits: Limits | None = None
+    path: str | Path,
+    *,
+    name: str | None = None,
+    limits: Limits | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """Return the checkpoint in a file.
 
@@ -32,6 +36,7 @@ def read_checkpoint(
         path: A `.safetensors`, `.npz`, `torch.save` or `.pt2` file, whatever its extension.
         name: What messages and results call it; the file's own name unless given.
         limits: The caps; `Limits()` unless given.
+        config: What the config.json beside it says; kept with the tensors.
 
     Raises:
         UnsafeFileError: Reading it would run code of its author.
@@ -41,7 +46,7 @@ def read_checkpoint(
     path = Path(path)
     name = path.name if name is None else name
     with opened(path, name) as (file, size):
-        return _read(file, size, path, name, limits or Limits())
+        return _read(file, size, path, name, limits or Limits(), config)
 
 
 def read_checkpoint_bytes(data: bytes, name: str, *, limits: Limits | None = None) -> Checkpoint:
@@ -56,7 +61,14 @@ def read_checkpoint_bytes(data: bytes, name: str, *, limits: Limits | None = Non
         return _read(io.BytesIO(data), len(data), None, name, limits or Limits())
 
 
-def _read(file: BinaryIO, size: int, path: Path | None, name: str, limits: Limits) -> Checkpoint:
+def _read(
+    file: BinaryIO,
+    size: int,
+    path: Path | None,
+    name: str,
+    limits: Limits,
+    config: Mapping[str, Any] | None = None,
+) -> Checkpoint:
     kind = detect_format(file, size)
     limits.check_total(size - limits.header_bytes, "beyond its header it takes")
     content: Any
@@ -72,7 +84,8 @@ def _read(file: BinaryIO, size: int, path: Path | None, name: str, limits: Limit
         case Format.TORCH_FLAT:
             content = read_torch_flat(file, size, limits)
     tensors, notes = unwrap(content, limits)
-    return Checkpoint(tensors, fingerprint(tensors), name, kind.title, notes)
+    sha256 = fingerprint(tensors, config=config)
+    return Checkpoint(tensors, sha256, name, kind.title, notes, config=config)
 
 
 def _read_exported(file: BinaryIO, size: int, name: str, limits: Limits) -> Checkpoint:

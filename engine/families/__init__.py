@@ -1,6 +1,11 @@
 """Checkpoint -> architecture: from names and shapes alone, or from the graph that it carries."""
 
-from engine.families.exported import checkpoint_program, recognise_checkpoint
+from engine.families.exported import (
+    architecture_source,
+    check_same_config,
+    checkpoint_program,
+    recognise_checkpoint,
+)
 from engine.families.family import Family, Recognition
 from engine.families.registry import FAMILIES, build_program, module_from, recognise
 
@@ -10,7 +15,9 @@ __all__ = [
     "Family",
     "Recognition",
     # functions
+    "architecture_source",
     "build_program",
+    "check_same_config",
     "checkpoint_program",
     "module_from",
     "recognise",

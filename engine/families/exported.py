@@ -1,7 +1,7 @@
 """Checkpoints that bring their own architecture (`.pt2`), beside those that are recognised.
 
 The one place that decides where a checkpoint's Program comes from: its graph where it carries
-one, else the family that its names and shapes show.
+one, else the config.json that came with it, else the family that its names and shapes show.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.checkpoints import Checkpoint
-from engine.errors import SpecError, UnknownArchitectureError
+from engine.checkpoints import Checkpoint, about
+from engine.errors import MismatchError, SpecError, UnknownArchitectureError
 from engine.families.family import Recognition
+from engine.families.huggingface.settings import FIELDS, settings_of
 from engine.families.registry import build_program, recognise
 from engine.program import Program, program_of
 
@@ -42,7 +43,41 @@ def recognise_checkpoint(checkpoint: Checkpoint, **overrides: Any) -> Recognitio
             "the architecture of a .pt2 is its graph, which is looked at once the whole file is "
             "read"
         )
-    return recognise(checkpoint.tensors, **overrides)
+    return recognise(checkpoint.tensors, config=checkpoint.config, **overrides)
+
+
+def architecture_source(a: Checkpoint, b: Checkpoint) -> Checkpoint:
+    """Return which of two checkpoints says what both are: the first with a graph, or a config."""
+    for carries in (lambda c: c.graph is not None, lambda c: c.config is not None):
+        for checkpoint in (a, b):
+            if carries(checkpoint):
+                return checkpoint
+    return a
+
+
+def check_same_config(a: Checkpoint, b: Checkpoint) -> None:
+    """Check that two configs describe one computation: shapes do not show heads or activations.
+
+    Raises:
+        MismatchError: they do not; names the first setting that differs.
+        UnknownArchitectureError: one of them has a value that is not possible.
+    """
+    if a.config is None or b.config is None:
+        return
+    settings = []
+    for checkpoint in (a, b):
+        if checkpoint.config["model_type"] not in FIELDS:
+            return
+        with about(checkpoint):
+            kind = {"model_type": checkpoint.config["model_type"]}
+            settings.append(kind | settings_of(checkpoint.config))
+    ours, theirs = settings
+    for name in sorted(ours | theirs):
+        if ours.get(name) != theirs.get(name):
+            raise MismatchError(
+                f"The config.json of {a.name} says {name}={ours.get(name)!r}, that of {b.name} "
+                f"{theirs.get(name)!r}; models that compute differently cannot be compared."
+            )
 
 
 def checkpoint_program(checkpoint: Checkpoint, recognition: Recognition) -> Program:
@@ -67,9 +102,7 @@ def _describe(checkpoint: Checkpoint, program: Program) -> Recognition:
     return Recognition(
         family=EXPORTED,
         title=f"your model (.pt2), inputs {shapes}",
-        evidence=(
-            f"{checkpoint.name} carries its own graph: {steps} operations.",
-        ),
+        evidence=(f"{checkpoint.name} carries its own graph: {steps} operations.",),
         assumptions=(),
         config={},
         input_shape=program.inputs[0].shape,

@@ -45,7 +45,7 @@ class Recognition:
     """An architecture found in a state dict, with the evidence for it.
 
     Attributes:
-        family: The family's name: mlp, vgg or resnet.
+        family: The family's name, such as mlp, vgg or resnet.
         title: One line for the user, e.g. "MLP 784-512-512-512-10".
         evidence: Sentences: what in the names and shapes shows it.
         assumptions: Sentences: what names and shapes cannot show, and how to change it.
@@ -54,6 +54,7 @@ class Recognition:
         classes: Number of outputs.
         parameters: Number of trainable scalars (running statistics do not count).
         names: The module's own parameter and buffer names -> the checkpoint's names.
+        input_dtype: "float32", or "int64" for token ids.
     """
 
     family: str
@@ -65,6 +66,7 @@ class Recognition:
     classes: int
     parameters: int
     names: Mapping[str, str]
+    input_dtype: str = "float32"
 
     def module(self) -> nn.Module:
         """Return a fresh module of this architecture in eval mode, with its own names."""

@@ -6,7 +6,7 @@ A new family is one new file and one line in FAMILIES.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,11 +16,14 @@ from torch import Tensor, nn
 from engine.errors import SpecError, UnknownArchitectureError
 from engine.families import mlp, resnet, vgg
 from engine.families.family import Family, Recognition
+from engine.families.huggingface import family as huggingface
+from engine.families.huggingface.settings import FIELDS
 from engine.families.layout import Layout, read_layout, show_shape, some_of
 from engine.families.published import convnext, densenet, mobile, vit
 from engine.families.published import resnet as published_resnet
 from engine.families.published import vgg as published_vgg
 from engine.families.unknown import EMPTY, unknown_message
+from engine.families.weightless import weightless
 from engine.program import Program, capture
 
 FAMILIES: tuple[Family, ...] = (
@@ -33,16 +36,20 @@ FAMILIES: tuple[Family, ...] = (
     mobile.FAMILY,
     convnext.FAMILY,
     vit.FAMILY,
+    huggingface.FAMILY,
 )
 KEPT_PROGRAMS = 8
 EXAMPLE_BATCH = 2
 
 
-def recognise(tensors: Mapping[str, Tensor], **overrides: Any) -> Recognition:
-    """Recognise an architecture from the names and shapes of a state dict alone.
+def recognise(
+    tensors: Mapping[str, Tensor], config: Mapping[str, Any] | None = None, **overrides: Any
+) -> Recognition:
+    """Recognise an architecture from the names and shapes of a state dict, or by its config.
 
     Args:
         tensors: Name -> tensor; the values and the order do not matter.
+        config: What the config.json beside them says, if there is one.
         overrides: What names and shapes cannot show, e.g. activation="gelu"; each family lists
             its own in `Family.options`. None means not given.
 
@@ -59,6 +66,9 @@ def recognise(tensors: Mapping[str, Tensor], **overrides: Any) -> Recognition:
     if not tensors:
         raise UnknownArchitectureError(EMPTY)
     layout = read_layout(tensors)
+    if config is not None and config.get("model_type") in FIELDS:
+        _check_options(given, (huggingface.FAMILY,))
+        return huggingface.recognise_config(layout.shapes, config, given, _equal(tensors))
     refusals: list[tuple[float, str, str]] = []
     for family in FAMILIES:
         try:
@@ -98,13 +108,21 @@ def build_program(recognition: Recognition) -> Program:
         json.dumps(recognition.config, sort_keys=True),
         json.dumps(dict(recognition.names), sort_keys=True),
         recognition.input_shape,
+        recognition.input_dtype,
     )
 
 
 @lru_cache(maxsize=KEPT_PROGRAMS)
-def _program(config: str, names: str, input_shape: tuple[int, ...]) -> Program:
-    program = capture(module_from(json.loads(config)), torch.zeros(EXAMPLE_BATCH, *input_shape))
-    return program.renamed(json.loads(names))
+def _program(config: str, names: str, input_shape: tuple[int, ...], dtype: str) -> Program:
+    example = torch.zeros(EXAMPLE_BATCH, *input_shape, dtype=getattr(torch, dtype))
+    program = capture(weightless(lambda: module_from(json.loads(config))), example)
+    known = program.parameters  # of tied names one, of tensors that no output reads none
+    return program.renamed({own: n for own, n in json.loads(names).items() if own in known})
+
+
+def _equal(tensors: Mapping[str, Tensor]) -> Callable[[str, str], bool]:
+    """Return whether two tensors hold the same values; unknown values count as the same."""
+    return lambda one, other: tensors[one].is_meta or torch.equal(tensors[one], tensors[other])
 
 
 def _check_options(given: Mapping[str, Any], families: tuple[Family, ...]) -> None:
@@ -121,7 +139,7 @@ def _check_all_used(layout: Layout, recognition: Recognition) -> None:
     left = [
         f"{name} {show_shape(layout.shapes[name])}" for name in layout.shapes if name not in used
     ]
-    if left:
+    if left and recognition.family != huggingface.FAMILY.name:  # which names what it leaves
         raise UnknownArchitectureError(f"These tensors would be left over: {some_of(left)}.")
 
 

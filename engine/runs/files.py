@@ -7,6 +7,7 @@ stamps in the order of their names: equal arrays give equal bytes.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -137,6 +138,24 @@ def copy_stream(source: BinaryIO, write: Callable[[bytes], object], block: int =
     """Hand `source` to `write` block by block; a file of any size takes one block of memory."""
     while data := source.read(block):
         write(data)
+
+
+def stamp_of(path: Path) -> str | None:
+    """Return sizes and times of what a path means: a file with its config, or a model's folder.
+
+    None where there is neither a file nor a folder.
+    """
+    if path.is_dir():
+        files = [item for item in sorted(path.iterdir()) if item.is_file()]
+    elif path.is_file():
+        files = [path, *filter(Path.is_file, [path.with_name("config.json")])]
+    else:
+        return None
+    stamps = [f"{item.stat().st_size}-{item.stat().st_mtime_ns}" for item in files]
+    if len(stamps) == 1:
+        return stamps[0]
+    named = "|".join(f"{item.name} {stamp}" for item, stamp in zip(files, stamps, strict=True))
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def folder_bytes(folder: Path) -> int:

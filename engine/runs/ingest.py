@@ -18,7 +18,9 @@ from engine.checkpoints import (
     check_finite,
     check_fit,
     fetch_checkpoint,
+    read_beside,
     read_checkpoint,
+    read_folder,
 )
 from engine.data import load_dataset
 from engine.errors import (
@@ -29,7 +31,12 @@ from engine.errors import (
     NonFiniteError,
     UnknownArchitectureError,
 )
-from engine.families import Recognition, recognise_checkpoint
+from engine.families import (
+    Recognition,
+    architecture_source,
+    check_same_config,
+    recognise_checkpoint,
+)
 from engine.runs.context import JobContext, JobResult
 from engine.runs.files import replacing
 from engine.runs.shelf import DATA_FORMATS
@@ -115,9 +122,10 @@ def pair(spec: PairSpec, context: JobContext) -> JobResult:
         check_finite(a)
         check_finite(b)
         check_same_graph(a, b)
+        check_same_config(a, b)
     except (MismatchError, NonFiniteError) as error:
         return JobResult(summary={**summary, "fits": False, "message": str(error)})
-    source = b if a.graph is None and b.graph is not None else a
+    source = architecture_source(a, b)
     with about(source):
         recognition = recognise_checkpoint(source, **spec.overrides)
     return JobResult(summary={**summary, "model": describe_recognition(recognition)})
@@ -140,7 +148,9 @@ def _read(spec: IngestSpec, context: JobContext) -> Checkpoint:
     if spec.hub is not None:
         return _fetch(spec.hub, context)
     if spec.path is not None:
-        return read_checkpoint(spec.path, name=spec.name)
+        path = Path(spec.path)
+        reader = read_folder if path.is_dir() else read_beside
+        return reader(path, name=spec.name)
     assert spec.upload is not None
     path = context.store.shelf.upload_path(spec.upload)
     return read_checkpoint(path, name=spec.name or f"upload {spec.upload[:12]}")

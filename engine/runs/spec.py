@@ -30,7 +30,7 @@ from pydantic import (
 
 from engine.data.catalogue import DATASETS
 from engine.errors import SpecError
-from engine.runs.files import parse_json
+from engine.runs.files import parse_json, stamp_of
 
 LANES = ("compute", "files")
 
@@ -195,18 +195,18 @@ class IngestSpec(Spec):
 
     @classmethod
     def from_path(cls, path: str | Path, **options: Any) -> IngestSpec:
-        """Return the spec for a file on the server as it is now: its size and time are part of it.
+        """Return the spec for a file, or a model's folder, on the server as it is now.
 
         Raises:
             SpecError: there is no such file.
         """
-        full, found = Path(path), None
+        full, stamp = Path(path), None
         with suppress(OSError, ValueError, RuntimeError):  # too long, NUL bytes, no home folder
             full = full.expanduser().resolve()
-            found = full.stat() if full.is_file() else None
-        if found is None:
+            stamp = stamp_of(full)
+        if stamp is None:
             raise SpecError(f"path: there is no file {str(path)[:200]!r} on this server.")
-        return cls(path=str(full), stamp=f"{found.st_size}-{found.st_mtime_ns}", **options)
+        return cls(path=str(full), stamp=stamp, **options)
 
     @property
     def pinned(self) -> bool:

@@ -34,6 +34,7 @@ def describe(checkpoint: Checkpoint, recognition: Recognition) -> dict[str, Any]
         "origin": dict(checkpoint.origin),
         "recognition": describe_recognition(recognition),
         "graph": checkpoint.graph is not None,
+        "config": None if checkpoint.config is None else dict(checkpoint.config),
         "tensor_count": len(checkpoint.tensors),
         "tensors": [
             {"name": name, "shape": list(tensor.shape), "dtype": str(tensor.dtype)[6:]}
@@ -96,6 +97,8 @@ def load_stored(shelf: Shelf, sha256: str) -> Checkpoint:
         graph = shelf.graph_file(sha256).read_bytes() if info.description.get("graph") else None
     except (SafetensorError, OSError) as error:
         raise RunError(f"The stored checkpoint {info.name} is damaged; upload it again.") from error
-    if fingerprint(tensors, graph) != sha256:
+    config = info.description.get("config")
+    if fingerprint(tensors, graph, config) != sha256:
         raise RunError(f"The stored checkpoint {info.name} has changed; upload it again.")
-    return Checkpoint(tensors, sha256, info.name, info.format, info.notes, info.origin, graph)
+    parts = (info.name, info.format, info.notes, info.origin)
+    return Checkpoint(tensors, sha256, *parts, graph, config)

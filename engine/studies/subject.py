@@ -12,7 +12,13 @@ from torch import Tensor
 from engine.checkpoints import Checkpoint, about, check_finite, check_fit
 from engine.data import Dataset, fit_data, load_dataset
 from engine.errors import MismatchError
-from engine.families import Recognition, checkpoint_program, recognise_checkpoint
+from engine.families import (
+    Recognition,
+    architecture_source,
+    check_same_config,
+    checkpoint_program,
+    recognise_checkpoint,
+)
 from engine.program import Program
 from engine.studies.graphs import check_same_graph
 from engine.studies.options import CompareOptions
@@ -51,11 +57,14 @@ def prepare(
     check_finite(b)
     recognition = None
     if program is None:
-        source = b if a.graph is None and b.graph is not None else a
+        source = architecture_source(a, b)
+        check_same_config(a, b)
         with about(source):
             recognition = recognise_checkpoint(source, **overrides)
             program = checkpoint_program(source, recognition)
         if source.graph is None:
+            for checkpoint in (a, b):
+                _check_ties(checkpoint, program)
             return Subject(a, b, program, recognition)
         check_same_graph(a, b)
     program = program.under_names(a.tensors)

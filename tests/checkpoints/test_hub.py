@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import save
 
-from engine.checkpoints import Limits, fetch_checkpoint, load_checkpoint
+from engine.checkpoints import Limits, fetch_checkpoint, fingerprint, load_checkpoint
 from engine.errors import CancelledError, CheckpointError, HubError, LimitError
 from tests.hub_server import HubServer, Repo
 
@@ -145,13 +147,49 @@ def test_a_repository_without_weights(hub, tmp_path):
         fetch(hub, tmp_path)
 
 
-def test_a_sharded_repository_is_refused_by_name(hub, tmp_path):
+def test_all_shards_of_an_index_are_fetched(hub, tmp_path):
     hub.repos["org/net"].files = {
-        "model-00001-of-00002.safetensors": WEIGHTS,
-        "model-00002-of-00002.safetensors": WEIGHTS,
-        "model.safetensors.index.json": b"{}",
+        "one.safetensors": save({"w": torch.ones(2)}),
+        "two.safetensors": save({"v": torch.zeros(3)}),
+        "model.safetensors.index.json": json.dumps(
+            {"weight_map": {"w": "one.safetensors", "v": "two.safetensors"}}
+        ).encode(),
     }
-    with pytest.raises(HubError, match=r"sharded \(model\.safetensors\.index\.json\)"):
+    found = fetch(hub, tmp_path)
+    assert set(found.tensors) == {"w", "v"}
+    assert found.origin["file"] == "model.safetensors.index.json"
+    assert found.notes == ("The weights were read from 2 shards.",)
+    assert found.sha256 == fingerprint(found.tensors)
+
+
+def test_pickled_shards_are_refused_by_name(hub, tmp_path):
+    hub.repos["org/net"].files = {
+        "pytorch_model-00001-of-00002.bin": WEIGHTS,
+        "pytorch_model-00002-of-00002.bin": WEIGHTS,
+        "pytorch_model.bin.index.json": b"{}",
+    }
+    with pytest.raises(HubError, match=r"sharded \(pytorch_model\.bin\.index\.json\) and pickled"):
+        fetch(hub, tmp_path)
+
+
+def test_a_config_comes_along_and_is_part_of_the_content(hub, tmp_path):
+    bare = fetch(hub, tmp_path)
+    files = dict(hub.repos["org/net"].files)
+    hub.repos["org/net"].files = files | {"config.json": b'{"model_type": "gpt2", "n_head": 2}'}
+    found = fetch(hub, tmp_path)
+    assert bare.config is None
+    assert dict(found.config) == {"model_type": "gpt2", "n_head": 2}
+    assert found.sha256 == fingerprint(found.tensors, config=found.config) != bare.sha256
+    asked = len(hub.requests)
+    pinned = f"org/net@{found.origin['revision']}:model.safetensors"
+    assert fetch(hub, tmp_path, pinned).sha256 == found.sha256
+    assert len(hub.requests) == asked
+
+
+def test_a_broken_config_is_named(hub, tmp_path):
+    files = dict(hub.repos["org/net"].files)
+    hub.repos["org/net"].files = files | {"config.json": b"{"}
+    with pytest.raises(CheckpointError, match=r"org/net: config\.json: it is no valid JSON"):
         fetch(hub, tmp_path)
 
 

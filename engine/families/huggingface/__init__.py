@@ -1,0 +1,1 @@
+"""Architectures that a Hugging Face `config.json` describes, built by `transformers`."""
