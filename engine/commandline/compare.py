@@ -11,6 +11,7 @@ from engine.commandline import values
 from engine.commandline.destination import output_folder
 from engine.commandline.output import StageBar, add_json, byte_bar, print_json
 from engine.figures import headline, proof_sentence, standalone_html
+from engine.figures.task import DERIVED_KEYS, words
 from engine.studies import CompareOptions, CompareResult, compare
 
 
@@ -19,13 +20,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("compare", help="the main job: barriers, curves, plane, basins")
     parser.add_argument("a", metavar="A", help="the reference: path or org/name[@rev][:file]")
     parser.add_argument("b", metavar="B", help="the model that is permuted")
-    parser.add_argument("--data", default="mnist", help="data set or file (default mnist)")
+    parser.add_argument(
+        "--data", default="mnist", help="data set or .npz, .safetensors, .txt file (default mnist)"
+    )
     parser.add_argument("--train-split", default="train")
     parser.add_argument("--test-split", default="test")
     parser.add_argument(
-        "--samples", type=values.samples, default=2000, help="images per split, or 'all'"
+        "--samples", type=values.samples, default=2000, help="samples per split, or 'all'"
     )
-    parser.add_argument("--data-seed", type=values.seed, default=0, help="of the drawn images")
+    parser.add_argument("--data-seed", type=values.seed, default=0, help="of the drawn samples")
     parser.add_argument("--mean", type=values.numbers, help="comma-separated, per channel")
     parser.add_argument("--std", type=values.numbers, help="comma-separated, per channel")
     parser.add_argument("--seed", type=values.seed, default=0, help="of the matching")
@@ -97,8 +100,9 @@ def report(result: CompareResult) -> dict[str, Any]:
             for edge, splits in summary["barriers"].items()
         },
         "barriers": summary["barriers"],
+        "task": summary["task"],
         "loss": column("loss"),
-        "accuracy": column("accuracy"),
+        **{key: column(key) for key in _scores(summary)},
         "basins": summary["basins"],
         "plane": summary["plane"],
         "matching": summary["matching"],
@@ -129,11 +133,11 @@ def _options(options: argparse.Namespace) -> CompareOptions:
 
 
 def _table(summary: Mapping[str, Any]) -> str:
-    lines = [f"{'':24}{'train':>10}{'test':>10}"]
+    lines, scores = [f"{'':28}{'train':>10}{'test':>10}"], _scores(summary)
     for edge, name in (("naive", "A → B"), ("rebasin", "A → π(B)")):
         for what, source, key in (
             ("barrier", summary["barriers"], "git_rebasin"),
-            ("midpoint accuracy", summary["midpoints"], "accuracy"),
+            *((f"midpoint {title}", summary["midpoints"], key) for key, title in scores.items()),
         ):
             cells = "".join(
                 f"{number:>10.4f}"
@@ -141,5 +145,12 @@ def _table(summary: Mapping[str, Any]) -> str:
                 else f"{'NaN':>10}"
                 for split in ("train", "test")
             )
-            lines.append(f"{name + ', ' + what:<24}{cells}")
+            lines.append(f"{name + ', ' + what:<28}{cells}")
     return "\n".join(lines)
+
+
+def _scores(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is told of a point beside its loss: its key in a summary → its title."""
+    task = words(summary).task
+    scores = {"accuracy": task.score} if task.score else {}
+    return scores | ({DERIVED_KEYS[task.derived]: task.derived} if task.derived else {})

@@ -10,7 +10,7 @@ from engine.figures.png import PngError, find_browser, png_bytes
 from engine.figures.preview import plane_preview
 from engine.figures.scale import LossScale, loss_scale, suggested_cap
 from engine.figures.surface import surface_figure
-from engine.figures.tables import DEFINITIONS, barrier_rows, model_rows
+from engine.figures.tables import DEFINITIONS, barrier_rows, definitions, model_rows
 
 __all__ = [
     # words and tables
@@ -23,6 +23,7 @@ __all__ = [
     "barrier_rows",
     # figures
     "curves_figure",
+    "definitions",
     "find_browser",
     "headline",
     "layer_rows",

@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from engine.figures.geometry import Arrays, Summary, point_text
-from engine.figures.numbers import plain
 from engine.figures.palette import MARKERS, Palette, palette
 from engine.figures.style import empty_figure, styled
+from engine.figures.task import Words, words
 
 HEIGHT = 600
 PANELS = (
@@ -40,11 +40,11 @@ def curves_figure(
         arrays: `lambdas` [n] and `curve_<path>_<split>_<quantity>` [n].
         summary: its barriers are written into the panels.
         theme: "light" or "dark".
-        quantity: "loss" or "accuracy".
+        quantity: "loss" or "accuracy", the share of right answers where the task has one.
         wide: three panels side by side instead of one above the other.
         height: in pixels.
     """
-    colours = palette(theme)
+    colours, told = palette(theme), words(summary)
     if f"curve_naive_test_{quantity}" not in arrays:
         return empty_figure("The curves are not computed yet.", colours, height)
     rows, columns = (1, 3) if wide else (3, 1)
@@ -53,7 +53,7 @@ def curves_figure(
     )
     for index, (name, title, start, end) in enumerate(PANELS):
         row, column = (1, index + 1) if wide else (index + 1, 1)
-        for trace in _panel(arrays, name, colours, quantity):
+        for trace in _panel(arrays, name, colours, quantity, told):
             figure.add_trace(trace, row=row, col=column)
         frame = _frame(index)
         figure.add_annotation(
@@ -74,7 +74,7 @@ def curves_figure(
         ends = [MARKERS[start].label, "½", MARKERS[end].label]
         figure.update_xaxes(tickvals=[0, 0.5, 1], ticktext=ends, row=row, col=column)
     styled(figure, colours, height=height)
-    _set_axes(figure, arrays, quantity, wide)
+    _set_axes(figure, arrays, quantity, wide, told)
     return figure
 
 
@@ -90,7 +90,9 @@ def value_range(arrays: Arrays, quantity: str) -> tuple[float, float]:
     return 0.0, max(high * 1.12, 1e-6)
 
 
-def _panel(arrays: Arrays, name: str, colours: Palette, quantity: str) -> list[go.Scatter]:
+def _panel(
+    arrays: Arrays, name: str, colours: Palette, quantity: str, told: Words
+) -> list[go.Scatter]:
     """Return one panel's fill, band and two lines; gaps stay where the loss diverged."""
     lambdas = np.asarray(arrays["lambdas"])
     colour, fill = colours.edges[name], colours.fills[name]
@@ -114,20 +116,21 @@ def _panel(arrays: Arrays, name: str, colours: Palette, quantity: str) -> list[g
                     mode="lines",
                     line={"width": width, "color": colour, "dash": dash} | SMOOTH,
                     name=split,
-                    text=_hover(arrays, name, split),
+                    text=_hover(arrays, name, split, told),
                     hovertemplate="%{text}<br>λ = %{x:.2f}<extra></extra>",
                 )
             )
     return traces
 
 
-def _hover(arrays: Arrays, name: str, split: str) -> list[str]:
+def _hover(arrays: Arrays, name: str, split: str, told: Words) -> list[str]:
     """Return the hover text of every λ."""
     loss = np.asarray(arrays[f"curve_{name}_{split}_loss"])
     missing = np.full_like(loss, np.nan)
     error = arrays.get(f"curve_{name}_{split}_loss_se", missing)
     accuracy = arrays.get(f"curve_{name}_{split}_accuracy", missing)
-    return [point_text(*numbers, split) for numbers in zip(loss, error, accuracy, strict=True)]
+    every = zip(loss, error, accuracy, strict=True)
+    return [point_text(*numbers, split, told) for numbers in every]
 
 
 def _frame(index: int) -> dict:
@@ -140,10 +143,10 @@ def _frame(index: int) -> dict:
 def _barrier_text(summary: Summary, name: str) -> str:
     """Return a panel's barrier in words, empty before it is known."""
     barrier = ((summary.get("barriers") or {}).get(name) or {}).get("test")
-    return f"barrier {plain(barrier['git_rebasin'], 2)}" if barrier else ""
+    return f"barrier {words(summary).loss(barrier['git_rebasin'], 2)}" if barrier else ""
 
 
-def _set_axes(figure: go.Figure, arrays: Arrays, quantity: str, wide: bool) -> None:
+def _set_axes(figure: go.Figure, arrays: Arrays, quantity: str, wide: bool, told: Words) -> None:
     """Set the shared range, the few tick marks and the y-title in the middle."""
     low, high = value_range(arrays, quantity)
     percent = quantity == "accuracy"
@@ -155,6 +158,7 @@ def _set_axes(figure: go.Figure, arrays: Arrays, quantity: str, wide: bool) -> N
         tickformat=".0%" if percent else None,
         tickfont={"size": 12},
     )
-    title = {"text": f"{quantity}: test solid, train dashed", "font": {"size": 12}, "standoff": 6}
+    name = told.task.score or quantity if percent else quantity
+    title = {"text": f"{name}: test solid, train dashed", "font": {"size": 12}, "standoff": 6}
     figure.update_yaxes(title=title, row=1 if wide else 2, col=1)
     figure.update_layout(margin={"l": 8, "r": 12, "t": 30, "b": 8}, hovermode="closest")

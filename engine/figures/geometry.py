@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.figures.numbers import percent, plain
+from engine.figures.numbers import percent
 from engine.figures.palette import MARKERS
+from engine.figures.task import Words
 
 Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
@@ -79,28 +80,28 @@ def path(
     return at[:, 0], at[:, 1]
 
 
-def hover_texts(arrays: Arrays, split: str) -> np.ndarray:
-    """Return what each grid point says: loss, standard error, accuracy; [V, U] of text."""
+def hover_texts(arrays: Arrays, split: str, told: Words) -> np.ndarray:
+    """Return what each grid point says: loss, standard error, score; [V, U] of text."""
     loss = arrays[f"plane_{split}_loss"]
     error = arrays.get(f"plane_{split}_loss_se", np.full_like(loss, np.nan))
     accuracy = arrays.get(f"plane_{split}_accuracy", np.full_like(loss, np.nan))
     done = arrays.get("plane_done", np.ones(loss.shape, dtype=bool))
     texts = np.empty(loss.shape, dtype=object)
     for at in np.ndindex(*loss.shape):
-        said = point_text(float(loss[at]), float(error[at]), float(accuracy[at]), split)
+        said = point_text(float(loss[at]), float(error[at]), float(accuracy[at]), split, told)
         texts[at] = said if done[at] else "not computed yet"
     return texts
 
 
-def point_text(loss: float, error: float, accuracy: float, split: str) -> str:
+def point_text(loss: float, error: float, accuracy: float, split: str, told: Words) -> str:
     """Return the hover text of one point of a plane or line."""
     if not np.isfinite(loss):
         return "diverged: the loss is not a number"
-    text = f"{split} loss <b>{plain(loss)}</b>"
+    text = f"{split} loss <b>{told.loss(loss)}</b>"
     if np.isfinite(error):
-        text += f" ± {plain(error)}"
+        text += f" ± {told.loss(error)}"
     if np.isfinite(accuracy):
-        text += f"<br>accuracy {percent(accuracy)} %"
+        text += f"<br>{told.task.score or 'score'} {percent(accuracy)} %"
     return text
 
 

@@ -24,7 +24,8 @@ from engine.figures.numbers import count, duration, plain
 from engine.figures.palette import Palette, palette
 from engine.figures.plane import plane_figure
 from engine.figures.surface import surface_figure
-from engine.figures.tables import DEFINITIONS, barrier_rows, model_rows
+from engine.figures.tables import barrier_rows, definitions, model_rows
+from engine.figures.task import words
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -68,7 +69,7 @@ def standalone_html(
         sections=sections,
         note=escape(SLICE_NOTE),
         barriers=table(barrier_rows(summary)),
-        definitions=_definitions(),
+        definitions=_definitions(summary),
         networks=table(model_rows(summary)),
         layers=table(_rounded(layer_rows(summary))),
         foot=_foot(summary, provenance or {}, run_id),
@@ -92,18 +93,18 @@ def _figures(
 ) -> list[tuple[str, str, go.Figure]]:
     """Return (title, file name, figure) of everything that is drawn."""
     look: dict[str, Any] = {"theme": theme, "log": log, "cap": cap}
-    return [
+    score = words(summary).task.score
+    drawn = [
         ("The plane through A, B and π(B)", "plane", plane_figure(arrays, summary, **look)),
         ("The loss along the edges", "curves", curves_figure(arrays, summary, theme=theme)),
         ("The plane as a surface", "surface", surface_figure(arrays, summary, **look)),
-        (
-            "The accuracy along the edges",
-            "accuracy",
-            curves_figure(arrays, summary, theme=theme, quantity="accuracy"),
-        ),
         ("Layer by layer", "layers", layers_figure(summary, theme=theme)),
         ("Matching", "matching", matching_figure(summary, theme=theme)),
     ]
+    if score is None:
+        return drawn
+    figure = curves_figure(arrays, summary, theme=theme, quantity="accuracy")
+    return [*drawn[:3], (f"The {score} along the edges", "accuracy", figure), *drawn[3:]]
 
 
 def _section(index: int, title: str, file_name: str, figure: go.Figure) -> str:
@@ -127,15 +128,17 @@ def _models(summary: Summary) -> str:
     ]
     if samples:
         parts.append(f"{count(samples)} test samples")
+    if statement := (summary.get("task") or {}).get("statement"):
+        parts.append(escape(statement.rstrip(".")))
     return " · ".join(parts)
 
 
-def _definitions() -> str:
+def _definitions(summary: Summary) -> str:
     """Return every definition of a barrier with its source."""
     items = (
         f"<li><b>{escape(d.title)}</b> <code>{escape(d.formula)}</code> {escape(d.words)} "
         f'<a href="{escape(d.link)}">{escape(d.source)}</a></li>'
-        for d in DEFINITIONS
+        for d in definitions(summary)
     )
     return f"<ul>{''.join(items)}</ul>"
 

@@ -21,11 +21,11 @@ from engine.figures.geometry import (
     point_text,
     positions,
 )
-from engine.figures.numbers import plain
 from engine.figures.palette import COLORSCALE, MARKERS, Palette, palette
 from engine.figures.refine import filled
 from engine.figures.scale import loss_scale
 from engine.figures.style import Look, empty_figure, styled
+from engine.figures.task import words
 
 HEIGHT = 600
 NO_PLANE = "This run has no plane."
@@ -60,7 +60,7 @@ def plane_figure(
     loss = np.asarray(arrays[f"plane_{split}_loss"], dtype=np.float64)
     look = Look(colours, loss_scale(loss, log=log, cap=cap), split)
     figure = go.Figure()
-    _add_contours(figure, arrays, look)
+    _add_contours(figure, arrays, summary, look)
     if basins:
         _add_basins(figure, arrays, summary, look)
     _add_diverged(figure, arrays, loss, colours)
@@ -88,7 +88,7 @@ def colorbar(look: Look) -> dict:
     }
 
 
-def _add_contours(figure: go.Figure, arrays: Arrays, look: Look) -> None:
+def _add_contours(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
     """Add the filled contours; points not computed yet are interpolated."""
     u, v = arrays["plane_u"], arrays["plane_v"]
     values = look.scale.value(arrays[f"plane_{look.split}_loss"])
@@ -104,7 +104,7 @@ def _add_contours(figure: go.Figure, arrays: Arrays, look: Look) -> None:
         contours={**look.scale.contours(), "coloring": "fill", "showlines": True},
         line={"width": 0.6, "color": "rgba(255,255,255,.33)", "smoothing": 1.0},
         colorbar=colorbar(look),
-        text=hover_texts(arrays, look.split),
+        text=hover_texts(arrays, look.split, words(summary)),
         hovertemplate="%{text}<br>(%{x:.2f}, %{y:.2f})<extra></extra>",
         name=f"{look.split} loss",
         showlegend=False,
@@ -203,7 +203,7 @@ def _add_models(figure: go.Figure, summary: Summary, colours: Palette, split: st
         own = ((summary.get("ends") or {}).get(name.lower()) or {}).get(split) or {}
         numbers = [own.get(key) for key in ("loss", "loss_se", "accuracy")]
         loss, error, accuracy = (np.nan if n is None else float(n) for n in numbers)
-        said = point_text(loss, error, accuracy, split)
+        said = point_text(loss, error, accuracy, split, words(summary))
         figure.add_scatter(
             x=[u],
             y=[v],
@@ -236,7 +236,7 @@ def _add_legend(figure: go.Figure, summary: Summary) -> None:
     threshold = (summary.get("basins") or {}).get("threshold")
     lines = []
     if OUTLINE in names:
-        lines.append(f"╌╌ {OUTLINE}: loss {plain(threshold)}")
+        lines.append(f"╌╌ {OUTLINE}: loss {words(summary).loss(threshold)}")
     if DIVERGED in names:
         lines.append(f"✕ {DIVERGED}: not a number")
     if lines:

@@ -14,6 +14,7 @@ from engine.figures.plane import NO_PLANE, colorbar
 from engine.figures.refine import filled
 from engine.figures.scale import LossScale, loss_scale
 from engine.figures.style import Look, empty_figure, styled
+from engine.figures.task import words
 
 HEIGHT = 620
 STEM = 0.22  # of the height
@@ -37,7 +38,7 @@ def surface_figure(
     loss = np.asarray(arrays[f"plane_{split}_loss"], dtype=np.float64)
     look = Look(colours, loss_scale(loss, log=log, cap=cap), split)
     figure = go.Figure()
-    _add_surface(figure, arrays, look)
+    _add_surface(figure, arrays, summary, look)
     _add_edges(figure, arrays, summary, look)
     _add_models(figure, summary, look)
     styled(figure, colours, height=HEIGHT)
@@ -55,7 +56,7 @@ def surface_figure(
     return figure
 
 
-def _add_surface(figure: go.Figure, arrays: Arrays, look: Look) -> None:
+def _add_surface(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
     """Add the surface with level lines; diverged points are holes."""
     u, v = arrays["plane_u"], arrays["plane_v"]
     values = look.scale.value(arrays[f"plane_{look.split}_loss"])
@@ -72,7 +73,7 @@ def _add_surface(figure: go.Figure, arrays: Arrays, look: Look) -> None:
         colorbar={**colorbar(look), "len": 0.7},
         contours={"z": {"show": True, **levels, "color": "rgba(255,255,255,.28)", "width": 1}},
         lighting={"ambient": 0.72, "diffuse": 0.6, "specular": 0.08, "roughness": 0.9},
-        text=hover_texts(arrays, look.split),
+        text=hover_texts(arrays, look.split, words(summary)),
         hovertemplate="%{text}<br>(%{x:.2f}, %{y:.2f})<extra></extra>",
         name=f"{look.split} loss",
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.figures.geometry import Summary
 from engine.figures.numbers import is_number, percent, plain
+from engine.figures.task import Words, words
 
 PATH_TITLES: Mapping[str, str] = {"naive": "A → B", "rebasin": "A → π(B)", "orbit": "B → π(B)"}
 MODEL_TITLES: Mapping[str, str] = {"a": "A", "b": "B", "pi_b": "π(B)"}
@@ -62,22 +63,29 @@ DEFINITIONS: tuple[Definition, ...] = (
 )
 
 
+def definitions(summary: Summary) -> tuple[Definition, ...]:
+    """Return the definitions that mean something here: without right answers, not Frankle's."""
+    scored = words(summary).task.score is not None
+    return tuple(d for d in DEFINITIONS if scored or d.key != "frankle")
+
+
 def barrier_rows(summary: Summary) -> list[dict[str, str]]:
     """Return one row per definition and split, one column per path, ± where it is known."""
-    barriers = summary.get("barriers") or {}
+    barriers, told = summary.get("barriers") or {}, words(summary)
     rows = []
-    for definition in DEFINITIONS:
+    for definition in definitions(summary):
         for split in SPLITS:
             row = {"definition": definition.title, "split": split}
             for name, title in PATH_TITLES.items():
                 values = (barriers.get(name) or {}).get(split) or {}
-                row[title] = _barrier_text(definition.key, values)
+                row[title] = _barrier_text(definition.key, values, told)
             rows.append(row)
     return rows
 
 
 def model_rows(summary: Summary) -> list[dict[str, str]]:
-    """Return loss and accuracy of A, B, π(B) and of the three midpoints, train and test."""
+    """Return loss and score of A, B, π(B) and of the three midpoints, train and test."""
+    told = words(summary)
     sources = [(title, (summary.get("ends") or {}).get(key)) for key, title in MODEL_TITLES.items()]
     middles = summary.get("midpoints") or {}
     sources += [(f"middle of {title}", middles.get(key)) for key, title in PATH_TITLES.items()]
@@ -86,29 +94,17 @@ def model_rows(summary: Summary) -> list[dict[str, str]]:
         row = {"network": title}
         for split in SPLITS:
             values = (numbers or {}).get(split) or {}
-            row[f"{split} loss"] = with_error(values.get("loss"), values.get("loss_se"))
-            row[f"{split} accuracy"] = _percent_text(values.get("accuracy"))
+            row[f"{split} loss"] = told.loss_with_error(values.get("loss"), values.get("loss_se"))
+            row |= {f"{split} {title}": text for title, text in told.point(values).items()}
         rows.append(row)
     return rows
 
 
-def with_error(value: float | None, error: float | None) -> str:
-    """Write a number with its standard error where both are known: .842 ± .009."""
-    if not is_number(value) or not is_number(error):
-        return plain(value)
-    return f"{plain(value)} ± {plain(error)}"
-
-
-def _barrier_text(key: str, values: Mapping[str, Any]) -> str:
+def _barrier_text(key: str, values: Mapping[str, Any], told: Words) -> str:
     """Write one barrier; error rates are points of per cent."""
     if not values:
         return "–"
     value = values.get(key)
     if key == "frankle":
         return f"{percent(value)}\u202f%" if is_number(value) else plain(None)
-    return with_error(value, values.get(f"{key}_se"))
-
-
-def _percent_text(share: float | None) -> str:
-    """Write an accuracy with its sign."""
-    return f"{percent(share)}\u202f%" if is_number(share) else plain(None)
+    return told.loss_with_error(value, values.get(f"{key}_se"))

@@ -16,7 +16,8 @@ from engine.figures import (
     removed_share,
 )
 from engine.figures.html import table
-from engine.figures.numbers import copies, count, duration, is_number, percent, plain
+from engine.figures.numbers import copies, count, duration, is_number
+from engine.figures.task import Words, words
 
 MARKS = {"a": ("●", "A"), "b": ("■", "B")}
 Summary = Mapping[str, Any]
@@ -40,26 +41,27 @@ def html_proof(summary: Summary, more: str = "") -> None:
 
 
 def metric_cards(summary: Summary) -> None:
-    """Write the four numbers: both barriers, the midpoint's accuracy, the basins."""
+    """Write the four numbers: both barriers, how good the midpoint is, the basins."""
+    told = words(summary)
     barriers, middles = summary.get("barriers") or {}, summary.get("midpoints") or {}
     naive = (barriers.get("naive") or {}).get("test") or {}
     rebased = (barriers.get("rebasin") or {}).get("test") or {}
     share = removed_share(summary)
     change = "" if share is None else f"{'−' if share >= 0 else '+'}{abs(100 * share):.0f}\u202f%"
-    before, after = (
-        ((middles.get(name) or {}).get("test") or {}).get("accuracy")
-        for name in ("naive", "rebasin")
-    )
+    middle = [
+        told.point((middles.get(name) or {}).get("test") or {}) for name in ("naive", "rebasin")
+    ]
+    score = next(iter(middle[0]))
     sign = "bs-good" if (share or 0) > 0 else "bs-bad"
     cards = (
-        ("Barrier, A to B", plain(naive.get("git_rebasin")), _error(naive), "bs-bad"),
+        ("Barrier, A to B", told.loss(naive.get("git_rebasin")), _error(naive, told), "bs-bad"),
         (
             "Barrier, A to π(B)",
-            plain(rebased.get("git_rebasin")),
-            f"{_error(rebased)} {change}".strip(),
+            told.loss(rebased.get("git_rebasin")),
+            f"{_error(rebased, told)} {change}".strip(),
             sign,
         ),
-        ("Midpoint accuracy", f"{percent(before)} → {percent(after)}\u202f%", "", ""),
+        (f"Midpoint {score}", " → ".join(point[score] for point in middle), "", ""),
         ("Basins on this plane", *basin_words(summary), "bs-good"),
     )
     items = "".join(
@@ -123,6 +125,6 @@ def html_table(rows: Sequence[Mapping[str, Any]]) -> None:
     st.html(f'<div class="bs-table">{table(rows)}</div>')
 
 
-def _error(barrier: Mapping[str, Any]) -> str:
+def _error(barrier: Mapping[str, Any], told: Words) -> str:
     error = barrier.get("git_rebasin_se")
-    return f"±{plain(error)}" if is_number(error) else ""
+    return f"±{told.loss(error)}" if is_number(error) else ""

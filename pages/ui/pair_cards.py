@@ -8,8 +8,11 @@ from typing import Any
 import streamlit as st
 
 from engine.errors import BasinscopeError
-from engine.figures.numbers import count, is_number, percent, plain
+from engine.figures.numbers import count, is_number
+from engine.figures.task import words
+from engine.runs import CheckpointInfo
 from pages.ui import engine_access as access
+from pages.ui import keys
 from pages.ui.cards import model_card
 from pages.ui.literal import literal
 from pages.ui.pair import LETTERS, Pair, Side
@@ -26,12 +29,25 @@ def show_pair(pair: Pair, summary: Mapping[str, Any] | None) -> None:
             st.error(f"**{LETTERS[side]}** {literal(name + network.problem)}")
         elif network.info is not None:
             model_card(side, network.info.name, _lines(side, network, pair, summary or {}))
+            inspect_button(side, network.info)
         elif network.waiting is None:
             model_card(side, "not chosen yet", ())
     if pair.awaited:
-        _wait(pair.awaited)
+        wait_for(pair.awaited)
     if pair.problem:
         st.error(literal(pair.problem))
+
+
+def inspect_button(side: str, info: CheckpointInfo) -> None:
+    """A small button that opens a network on the page Inspect."""
+    label = f"Inspect {LETTERS[side]}"
+    if st.button(label, key=keys.INSPECT[side], type="tertiary", icon=":material/account_tree:"):
+        try:
+            run_id = access.inspect_run(info)
+        except BasinscopeError as error:
+            st.error(literal(error))
+        else:
+            st.switch_page("pages/inspect.py", query_params={keys.RUN: run_id})
 
 
 def recognition(side: Side) -> Mapping[str, Any]:
@@ -53,13 +69,14 @@ def _lines(side: str, network: Side, pair: Pair, summary: Mapping[str, Any]) -> 
     if (summary.get(side) or {}).get("sha256") == network.info.sha256:
         own = ((summary.get("ends") or {}).get(side) or {}).get("test") or {}
         if is_number(own.get("loss")):
-            accuracy = percent(own.get("accuracy"))
-            lines.append(f"test loss {plain(own['loss'])}, accuracy {accuracy}\u202f%")
+            told = words(summary)
+            rest = [f"{title} {text}" for title, text in told.point(own).items()]
+            lines.append(", ".join([f"test loss {told.loss(own['loss'])}", *rest]))
     return lines
 
 
 @st.fragment(run_every=POLL)
-def _wait(runs: tuple[str, ...]) -> None:
+def wait_for(runs: tuple[str, ...]) -> None:
     """Say what is being read, and redraw the page when it is."""
     try:
         statuses = [access.store().status(run) for run in runs]

@@ -8,9 +8,9 @@ from typing import Any
 import streamlit as st
 
 from engine.figures import (
-    DEFINITIONS,
     barrier_rows,
     curves_figure,
+    definitions,
     layer_rows,
     layers_figure,
     matching_figure,
@@ -22,6 +22,7 @@ from engine.figures import (
 )
 from engine.figures.html_parts import SLICE_NOTE
 from engine.figures.numbers import count, percent, plain, power_of_ten
+from engine.figures.task import words
 from engine.runs import Result
 from pages.ui import keys
 from pages.ui.cards import html_headline, html_table, metric_cards
@@ -138,10 +139,12 @@ def _checks(summary: Mapping[str, Any]) -> str:
 
 
 def _curves_tab(found: Result) -> None:
-    """The curves at full width, loss or accuracy."""
+    """The curves at full width, of the loss or of the share of right answers."""
+    score = words(found.summary).task.score
     quantity = st.segmented_control(
         "Quantity",
-        ["loss", "accuracy"],
+        ["loss", "accuracy"] if score else ["loss"],
+        format_func=lambda name: score or name if name == "accuracy" else name,
         default="loss",
         required=True,
         key=keys.QUANTITY,
@@ -221,18 +224,21 @@ def _definitions_tab(summary: Mapping[str, Any]) -> None:
     html_table(barrier_rows(summary))
     st.markdown(
         "\n".join(
-            f"- **{d.title}** `{d.formula}` {d.words} [{d.source}]({d.link})" for d in DEFINITIONS
+            f"- **{d.title}** `{d.formula}` {d.words} [{d.source}]({d.link})"
+            for d in definitions(summary)
         )
     )
+    if statement := (summary.get("task") or {}).get("statement"):
+        st.caption(literal(statement))
     reset = summary.get("batch_norm") or {}
     if reset.get("layers"):
-        words = (
+        how = (
             f"recomputed at each point, ends included, on {count(reset['reset_samples'])} "
             "training samples; the losses on the cards of A and B are with their own statistics"
             if reset.get("reset")
             else "interpolated like every other number"
         )
-        st.caption(f"BatchNorm statistics: {words}.")
+        st.caption(f"BatchNorm statistics: {how}.")
     model = summary.get("model") or {}
     sentences = [*(model.get("evidence") or ()), *(model.get("assumptions") or ())]
     if sentences:

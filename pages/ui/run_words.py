@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from engine.errors import BasinscopeError
-from engine.figures.numbers import duration, plain
+from engine.figures.numbers import duration
+from engine.figures.task import words
 from engine.runs import Result, RunStatus
 from pages.ui import engine_access as access
 
@@ -37,7 +38,8 @@ def facts(status: RunStatus, found: Result | None) -> list[str]:
             for name in ("naive", "rebasin")
         )
         before, after = naive.get("git_rebasin"), rebased.get("git_rebasin")
-        parts.append(f"barrier {plain(before)} → {plain(after)}")
+        told = words(found.summary)
+        parts.append(f"barrier {told.loss(before)} → {told.loss(after)}")
     elif status.state == "done":
         parts.append("its files are damaged")
     elif status.reason:

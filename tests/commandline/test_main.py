@@ -81,7 +81,7 @@ def test_match_recovers_a_planted_permutation(planted, tmp_path, capsys):
 def test_match_checks_on_data_and_prints_plainly(files, capsys):
     assert main(["match", *files, "--data", "mnist", "--samples", "50", "--restarts", "2"]) == 0
     out = capsys.readouterr().out
-    assert "50 images of mnist" in out
+    assert "50 samples of mnist" in out
     assert "π(B) is B" in out
 
 

@@ -99,26 +99,53 @@ def synthetic_result(
     line_points: int = 25,
     joined: bool = True,
     samples: int = 2000,
+    task: str | None = None,
+    scale: float = 1.0,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return (arrays, summary) as in a run's result; `joined` puts A and π(B) into one basin."""
+    """Return (arrays, summary) as in a run's result.
+
+    Args:
+        resolution, line_points, samples: of the plane, the edges and the data.
+        joined: puts A and π(B) into one basin.
+        task: "language" or "regression"; None is a classification stored before there were tasks.
+        scale: of all losses.
+    """
     basins = JOINED if joined else APART
     u = np.linspace(-0.5, 1.5, resolution)
     grid = np.stack(np.meshgrid(u, u), axis=-1)
-    loss = landscape(grid, basins)
+    loss = scale * landscape(grid, basins)
     lambdas = np.linspace(0, 1, line_points)
     arrays: dict[str, np.ndarray] = {"lambdas": lambdas, "plane_u": u, "plane_v": u.copy()}
-    arrays |= _quantities("plane_test", loss, samples)
-    threshold = 2.5 * FLOOR
+    arrays |= _quantities("plane_test", loss, samples, scale)
+    threshold = 2.5 * FLOOR * scale
     arrays["basin_labels"] = (loss < threshold).astype(np.int64)
     for name, (start, end) in PATHS.items():
         line = (1 - lambdas)[:, None] * np.array(POSITIONS[start]) + lambdas[:, None] * np.array(
             POSITIONS[end]
         )
-        test = landscape(line, basins)
-        arrays |= _quantities(f"curve_{name}_test", test, samples)
-        arrays |= _quantities(f"curve_{name}_train", 0.8 * test, samples)
+        test = scale * landscape(line, basins)
+        arrays |= _quantities(f"curve_{name}_test", test, samples, scale)
+        arrays |= _quantities(f"curve_{name}_train", 0.8 * test, samples, scale)
+    if task == "regression":
+        arrays |= {
+            name: np.full_like(a, np.nan) for name, a in arrays.items() if "accuracy" in name
+        }
     summary = _summary(arrays, resolution, samples, threshold, joined)
-    return arrays, summary
+    return arrays, summary if task is None else _asked(summary, task, scale)
+
+
+def _asked(summary: dict[str, Any], task: str, scale: float) -> dict[str, Any]:
+    """Return a summary with what a task adds; NaN as null, as results are stored."""
+    summary["task"] = {"kind": task, "statement": f"It is {task}."}
+    if task == "regression":
+        summary["task"]["baseline"] = {"train": 2 * scale, "test": 2 * scale}
+    for point in (*summary["ends"].values(), *summary["midpoints"].values()):
+        for values in point.values():
+            if task == "language":
+                values["perplexity"] = float(np.exp(values["loss"]))
+            else:
+                values["r2"] = 1 - values["loss"] / (2 * scale)
+    return json.loads(json.dumps(summary).replace("NaN", "null"))
 
 
 def landscape(points: np.ndarray, basins: Sequence[Basin]) -> np.ndarray:
@@ -140,12 +167,12 @@ def stored(arrays: Mapping[str, np.ndarray], summary: Mapping[str, Any]) -> dict
     return {**arrays, "summary": np.array(json.dumps(summary))}
 
 
-def _quantities(prefix: str, loss: np.ndarray, samples: int) -> dict[str, np.ndarray]:
+def _quantities(prefix: str, loss: np.ndarray, samples: int, scale: float) -> dict[str, np.ndarray]:
     """Return loss, its standard error, accuracy and its standard error."""
     accuracy = np.clip(0.99 - 0.11 * loss, 0.1, 1)
     return {
         f"{prefix}_loss": loss,
-        f"{prefix}_loss_se": (0.3 + 0.5 * loss) / np.sqrt(samples),
+        f"{prefix}_loss_se": (0.3 * scale + 0.5 * loss) / np.sqrt(samples),
         f"{prefix}_accuracy": accuracy,
         f"{prefix}_accuracy_se": np.sqrt(accuracy * (1 - accuracy) / samples),
     }

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.figures.geometry import EDGES, label_side, labels, path, point_text, positions
+from engine.figures.task import Words
 from tests.figures.synthetic import POSITIONS, synthetic_result
 
 
@@ -36,6 +37,6 @@ def test_a_path_runs_from_start_to_end():
 
 
 def test_point_text():
-    text = point_text(0.842, 0.009, 0.889, "test")
+    text = point_text(0.842, 0.009, 0.889, "test", Words())
     assert text == "test loss <b>.842</b> ± .009<br>accuracy 88.9 %"
-    assert "diverged" in point_text(np.nan, 0.1, 0.5, "test")
+    assert "diverged" in point_text(np.nan, 0.1, 0.5, "test", Words())

@@ -12,7 +12,7 @@ from engine.errors import RunError
 from engine.runs import IngestSpec, PairSpec
 from pages.ui import keys
 from pages.ui.literal import literal
-from tests.pages.stored import A, B, add_run, compare_spec, write_checkpoint, write_tile
+from tests.pages.stored import A, B, add_run, compare_spec, write_checkpoint, write_run, write_tile
 
 
 def words(app):
@@ -65,6 +65,38 @@ def test_it_opens_on_the_builtin_run(installation, app):
     assert {"A", "B", "π(B)", "A → B, as trained"} <= names
     assert app.selectbox(key=keys.SOURCE).value == "builtin"
     assert not run_button(app).disabled
+
+
+def asked(installation, task: str) -> None:
+    """Replace the built-in run's result by one of another task."""
+    store, run_id = installation
+    write_run(store.file(run_id, "result.npz").parent, compare_spec(samples=None), resolution=9, task=task)
+
+
+def test_a_regression_is_shown_without_right_answers(installation, app):
+    asked(installation, "regression")
+    app.run()
+    text = words(app)
+    assert not app.exception
+    assert "Midpoint R²" in text
+    assert "accuracy" not in text.lower()
+    assert "the largest difference in any output" in text
+    assert "test loss .0900, R² .955" in text
+    app.query_params["tab"] = "Curves"
+    app.run()
+    assert not app.exception
+    assert app.segmented_control(key=keys.QUANTITY).options == ["loss"]
+
+
+def test_a_language_model_is_shown_with_tokens_right(installation, app):
+    asked(installation, "language")
+    app.query_params["tab"] = "Definitions"
+    app.run()
+    text = words(app)
+    assert not app.exception
+    assert "Midpoint tokens right" in text
+    assert "perplexity 1.0" in text
+    assert "It is language." in text
 
 
 @pytest.mark.parametrize(
