@@ -26,6 +26,7 @@ from engine.checkpoints.pt2.document import Entry
 from engine.checkpoints.pt2.schema import STRIDED, dtype_of
 from engine.errors import CheckpointError, UnsafeFileError
 
+_META = ("dtype", "sizes", "requires_grad", "device", "strides", "storage_offset", "layout")
 _CONSTANT_DTYPES = ALLOWED_DTYPES | {torch.complex64, torch.complex128}
 
 
@@ -108,6 +109,7 @@ def _payload(
             f"tensor {shown(name)} is pickled, which could run code when read; save plain tensors"
         )
     meta = entry.entry("tensor_meta")
+    meta.only(*_META)
     dtype = dtype_of(meta.whole("dtype"), f"tensor {shown(name)}")
     if dtype not in allowed:
         raise dtype_refused(name, dtype)

@@ -74,6 +74,8 @@ def _looked_up(step: Step) -> tuple[Operation, tuple[Any, ...], Mapping[str, Any
         return _ARITHMETIC[step.target], tuple(value for _, value, _ in step.arguments), {}
     found = aten_operation(step.target)
     assert found is not None, "the graph was read"
+    if found == ("detach_", "default"):
+        found = ("detach", "default")  # the same without gradients, and fit for views too
     packet = getattr(torch.ops.aten, found[0], None)
     overload = None if packet is None else getattr(packet, found[1], None)
     if not isinstance(overload, torch._ops.OpOverload):
