@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -46,9 +46,8 @@ def record(module: nn.Module, x: Tensor, *, lowered: bool = False, high: int = 0
             trainable = isinstance(tensor, nn.Parameter)
             specs[name] = ParameterSpec(tuple(tensor.shape), tensor.dtype, trainable)
     node = recorder.placeholder("x", x)
-    # Attention in single steps, and (by leaving gradients on) no fused encoder layers.
     height = sdpa_kernel(SDPBackend.MATH) if lowered else enable_python_dispatcher()
-    with height, recorder:
+    with torch.no_grad(), _without_fused_attention(), height, recorder:
         output = module(x)
     recorder.graph.output(recorder.nodes[id(output)])
     recorder.graph.eliminate_dead_code()
@@ -61,6 +60,17 @@ def record(module: nn.Module, x: Tensor, *, lowered: bool = False, high: int = 0
         aliases={},
         fingerprint="",
     )
+
+
+@contextlib.contextmanager
+def _without_fused_attention() -> Iterator[None]:
+    """As in a trace, `nn.MultiheadAttention` calls the ops that it consists of."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 class _Recorder(SchemaCheckMode):
