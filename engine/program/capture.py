@@ -265,15 +265,27 @@ def _input_spec(node: fx.Node) -> InputSpec:
 
 
 def _vocabulary(node: fx.Node) -> int:
-    """Return the rows of the first embedding table that a node's value indexes, else 0."""
+    """Return the rows of the smallest embedding table that a node's value indexes.
+
+    0 for floating-point inputs, 2 where no table is found: every model takes 0 and 1.
+    """
     if node.meta["val"].is_floating_point():
         return 0
-    rows = [
-        int(user.args[0].meta["val"].shape[0])  # type: ignore[union-attr]
-        for user in node.users
-        if user.target is torch.ops.aten.embedding.default
-    ]
+    rows, waiting = [], [node]
+    while waiting:
+        for user in waiting.pop().users:
+            if user.target is torch.ops.aten.embedding.default:
+                rows.append(int(user.args[0].meta["val"].shape[0]))  # type: ignore[union-attr]
+            elif str(user.target).removeprefix("aten.").split(".")[0] in _SAME_VALUES:
+                waiting.append(user)
     return min(rows, default=2)
+
+
+# Ops through which token ids reach a table unchanged.
+_SAME_VALUES = frozenset(
+    ("view", "reshape", "_unsafe_view", "flatten", "unsqueeze", "squeeze", "expand", "repeat")
+    + ("clone", "contiguous", "to", "_to_copy", "alias", "slice", "select", "transpose", "permute")
+)
 
 
 def _fingerprint(

@@ -185,3 +185,22 @@ def test_idle_random_ops_are_no_reason_to_refuse():
 def test_an_example_is_a_tensor_of_real_numbers(example):
     with pytest.raises(CaptureError, match="a tensor of real numbers, got"):
         capture(nn.Linear(4, 3), example)
+
+
+class Viewed(nn.Module):
+    """Token ids that are reshaped before they are looked up, as Hugging Face's GPT-2 does."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.types = nn.Embedding(11, 4), nn.Embedding(7, 4)
+
+    def forward(self, tokens, mask):
+        found = self.words(tokens.view(-1, tokens.shape[-1])) + self.types(
+            tokens[:, :2].repeat(1, 2)
+        )
+        return (found * mask.unsqueeze(-1)).sum(1)
+
+
+def test_the_vocabulary_is_seen_through_views():
+    program = capture(Viewed(), (torch.zeros(3, 4).long(), torch.ones(3, 4).long()))
+    assert [spec.high for spec in program.inputs] == [7, 2]
