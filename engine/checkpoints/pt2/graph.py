@@ -92,7 +92,8 @@ def read_graph(document: Entry) -> Graph:
         )
     steps = tuple(read_step(node) for node in graph.entries("nodes"))
     _check_order(graph, signature, steps)
-    return Graph(inputs, signature, steps, signature.output, tuple(notes))
+    computing = tuple(step for step in steps if step.produced)
+    return Graph(inputs, signature, computing, signature.output, tuple(notes))
 
 
 def trimmed(document: Entry) -> dict[str, Any]:

@@ -17,84 +17,99 @@ def _names(*texts: str) -> frozenset[str]:
 
 
 _POINTWISE = """
-abs absolute acos acosh add addcdiv addcmul angle arccos arccosh arcsin arcsinh arctan arctan2
-arctanh asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
-bitwise_right_shift bitwise_xor ceil celu clamp clamp_max clamp_min clip clone complex conj
-conj_physical _conj _conj_physical copysign cos cosh deg2rad digamma div divide elu eq erf erfc
-erfinv exp exp2 expm1 fix float_power floor floor_divide fmax fmin fmod frac ge gelu greater
+abs absolute acos acosh add addcdiv addcmul __and__ angle arccos arccosh arcsin arcsinh arctan
+arctan2 arctanh asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not bitwise_or
+bitwise_right_shift bitwise_xor ceil celu clamp clamp_max clamp_min clip clone complex _conj conj
+_conj_physical conj_physical copysign cos cosh deg2rad digamma div divide elu eq erf erfc erfinv
+exp exp2 expm1 fix float_power floor floor_divide fmax fmin fmod frac ge gelu greater
 greater_equal gt hardshrink hardsigmoid hardswish hardtanh heaviside hypot imag isclose isfinite
-isinf isnan isneginf isposinf isreal le leaky_relu lerp less less_equal lgamma log log10 log1p log2
-log_sigmoid logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit lt
-masked_fill max maximum min minimum mish mul multiply nan_to_num ne neg negative not_equal polar
-positive pow prelu _prelu_kernel rad2deg real reciprocal relu relu6 remainder resolve_conj
-resolve_neg round rrelu rsqrt rsub selu sgn sigmoid sign signbit silu sin sinc sinh softplus
-softshrink softsign special_entr special_erf special_erfc special_exp2 special_expit special_expm1
-special_log1p special_xlog1py sqrt square sub subtract tan tanh tanhshrink threshold true_divide
-trunc where xlogy __and__ __or__ __xor__ __lshift__ __rshift__
+isinf isnan isneginf isposinf isreal le leaky_relu lerp less less_equal lgamma log log10 log1p
+log2 log_sigmoid logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit
+__lshift__ lt masked_fill max maximum min minimum mish mul multiply nan_to_num ne neg negative
+not_equal __or__ polar positive pow prelu _prelu_kernel rad2deg real reciprocal relu relu6
+remainder resolve_conj resolve_neg round rrelu __rshift__ rsqrt rsub selu sgn sigmoid sign signbit
+silu sin sinc sinh softplus softshrink special_digamma special_entr special_erf special_erfc
+special_erfinv special_exp2 special_expit special_expm1 special_i0 special_log1p special_logit
+special_ndtr special_round special_sinc special_xlog1py special_xlogy sqrt square sub subtract tan
+tanh threshold true_divide trunc where xlogy __xor__
 """
 
 _CONTRACTIONS = """
 addbmm addmm addmv addr baddbmm bilinear bmm cdist chain_matmul conv1d conv2d conv3d
-conv_transpose1d conv_transpose2d conv_transpose3d convolution _convolution cosine_similarity cross
-dot einsum embedding ger inner kron linalg_cross linalg_matmul linalg_multi_dot linear matmul mm mv
-outer scaled_dot_product_attention tensordot vdot
+conv_transpose1d conv_transpose2d conv_transpose3d _convolution convolution cosine_similarity
+cross dot einsum embedding _euclidean_dist ger inner kron linalg_cross linalg_matmul
+linalg_multi_dot linalg_vecdot linear matmul mm mv outer pairwise_distance pdist
+scaled_dot_product_attention tensordot vdot
 """
 
 _NORMS = """
-_batch_norm_no_update _fused_rms_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
-batch_norm group_norm instance_norm layer_norm linalg_norm linalg_vector_norm native_batch_norm
-native_group_norm native_layer_norm norm rms_norm
+batch_norm _batch_norm_no_update _fused_rms_norm group_norm instance_norm layer_norm linalg_norm
+linalg_vector_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
+native_group_norm native_layer_norm norm norm_except_dim rms_norm _weight_norm
+_weight_norm_interface
 """
 
 _REDUCTIONS = """
-_adaptive_avg_pool2d _adaptive_avg_pool3d _log_softmax _safe_softmax _softmax adaptive_avg_pool1d
-adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
-all amax amin aminmax any argmax argmin argsort avg_pool1d avg_pool2d avg_pool3d bincount bucketize
-count_nonzero cummax cummin cumprod cumsum diff kthvalue log_softmax logcumsumexp logsumexp
-max_pool1d max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d
-max_pool3d_with_indices mean median mode msort nanmean nanmedian nansum one_hot prod softmax softmin
-sort special_log_softmax special_logsumexp special_softmax std std_mean sum topk trace var var_mean
+adaptive_avg_pool1d _adaptive_avg_pool2d adaptive_avg_pool2d _adaptive_avg_pool3d
+adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d all amax amin
+aminmax any argmax argmin argsort avg_pool1d avg_pool2d avg_pool3d bucketize count_nonzero cummax
+cummin cumprod cumsum diff kthvalue _log_softmax log_softmax logcumsumexp logsumexp max_pool1d
+max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices mean
+median mode msort nanmean nanmedian nansum one_hot prod _safe_softmax _softmax softmax sort
+special_log_softmax special_logsumexp special_softmax std std_mean sum topk trace var var_mean
 """
 
 _SHAPES = """
-_reshape_alias _unsafe_view adjoint alias atleast_1d atleast_2d atleast_3d broadcast_tensors
-broadcast_to channel_shuffle chunk column_stack contiguous detach diagonal dstack expand expand_as
-expand_copy flatten flip fliplr flipud hsplit hstack mH mT matrix_H meshgrid moveaxis movedim narrow
-narrow_copy native_channel_shuffle numpy_T permute permute_copy pixel_shuffle pixel_unshuffle ravel
-repeat repeat_interleave reshape reshape_as roll rot90 select select_copy slice slice_copy split
-split_copy split_with_sizes split_with_sizes_copy squeeze squeeze_copy stack swapaxes swapdims
-sym_numel sym_size sym_storage_offset sym_stride t t_copy tensor_split tile transpose transpose_copy
-unbind unbind_copy unflatten unfold unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze
-unsqueeze_copy view view_as view_as_complex view_as_real view_copy vsplit vstack as_strided
-as_strided_copy lift_fresh lift_fresh_copy cat concat concatenate copy fill zero
+adjoint alias alias_copy as_strided as_strided_copy atleast_1d atleast_2d atleast_3d
+broadcast_tensors broadcast_to cat channel_shuffle chunk column_stack concat concatenate
+contiguous copy detach detach_copy diagonal diagonal_copy dstack expand expand_as expand_copy fill
+flatten flip fliplr flipud hsplit hstack lift_fresh lift_fresh_copy linalg_diagonal mH mT matrix_H
+meshgrid moveaxis movedim narrow narrow_copy native_channel_shuffle numpy_T permute permute_copy
+pixel_shuffle pixel_unshuffle ravel repeat repeat_interleave reshape _reshape_alias reshape_as
+roll rot90 select select_copy slice slice_copy split split_copy split_with_sizes
+split_with_sizes_copy squeeze squeeze_copy stack swapaxes swapdims sym_numel sym_size
+sym_storage_offset sym_stride t t_copy tensor_split tile transpose transpose_copy unbind
+unbind_copy unflatten unfold unfold_copy unsafe_chunk unsafe_split unsafe_split_with_sizes
+_unsafe_view unsqueeze unsqueeze_copy view view_as view_as_complex view_as_real view_copy vsplit
+vstack zero
 """
 
 _INDEXING = """
-constant_pad_nd pad reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
-replication_pad2d replication_pad3d _pad_circular _pad_enum diag diag_embed diagonal_scatter gather
-im2col col2im index index_add index_copy index_fill index_put _unsafe_index _unsafe_index_put
-index_select masked_scatter scatter scatter_add scatter_reduce searchsorted select_scatter
-slice_scatter take take_along_dim tril tril_indices triu triu_indices as_strided_scatter
-grid_sampler grid_sampler_2d grid_sampler_3d affine_grid_generator upsample_bicubic2d
-upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d
-upsample_trilinear3d _upsample_bicubic2d_aa _upsample_bilinear2d_aa _upsample_nearest_exact1d
-_upsample_nearest_exact2d _upsample_nearest_exact3d glu
+affine_grid_generator as_strided_scatter col2im constant_pad_nd diag diag_embed diagonal_scatter
+gather glu grid_sampler grid_sampler_2d grid_sampler_3d im2col index index_add index_copy
+index_fill index_put index_select masked_scatter pad _pad_circular _pad_enum reflection_pad1d
+reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d scatter
+scatter_add scatter_reduce searchsorted select_scatter slice_scatter take take_along_dim tril
+tril_indices triu triu_indices upsample_bicubic2d _upsample_bicubic2d_aa upsample_bilinear2d
+_upsample_bilinear2d_aa upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d
+_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d upsample_trilinear3d
+"""
+
+_RECURRENT = """
+gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell
+"""
+
+_FOURIER = """
+fft_fft fft_fft2 fft_fftfreq fft_fftn fft_fftshift fft_ifft fft_ifft2 fft_ifftn fft_ifftshift
+fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftfreq fft_rfftn
 """
 
 _MAKING = """
-arange eye full full_like linspace logspace new_full new_ones new_zeros ones ones_like scalar_tensor
-zeros zeros_like _to_copy to type_as cpu double float half
+arange cpu eye full full_like linspace logspace new_full new_ones new_zeros ones ones_like
+scalar_tensor to _to_copy type_as zeros zeros_like
 """
 
 _IDLE = """
-dropout feature_dropout alpha_dropout feature_alpha_dropout native_dropout
+alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout
 """
 """Nothing is drawn when not training; capture refuses them where they are."""
 
-_CHECKS = "_assert_tensor_metadata"
+_CHECKS = "_assert_scalar _assert_tensor_metadata"
+"""Left out of what is computed: all sizes are found anew."""
 
 ATEN = _names(
-    *(_POINTWISE, _CONTRACTIONS, _NORMS, _REDUCTIONS, _SHAPES, _INDEXING, _MAKING, _IDLE, _CHECKS)
+    *(_POINTWISE, _CONTRACTIONS, _NORMS, _REDUCTIONS, _SHAPES, _INDEXING, _RECURRENT),
+    *(_FOURIER, _MAKING, _IDLE, _CHECKS),
 )
 
 SYMBOLIC = frozenset(
@@ -111,7 +126,7 @@ no machine can hold."""
 VALUE_DEPENDENT = _names(
     """
 item _local_scalar_dense is_nonzero equal nonzero nonzero_numpy masked_select unique _unique2
-unique_consecutive unique_dim argwhere _assert_async _assert_scalar sym_constrain_range
+unique_consecutive unique_dim argwhere _assert_async sym_constrain_range
 sym_constrain_range_for_size allclose
 """
 )

@@ -73,7 +73,7 @@ def read_step(node: Entry) -> Step:
         raise CheckpointError(f"{node.place} gives one argument twice")
     name = node.text("name") if node.has("name") else target.split(".")[-2]
     step = Step(name, target, arguments, outputs)
-    if not step.produced and "_assert" not in target:
+    if not step.produced and "._assert_" not in target:
         raise CheckpointError(f"{node.place} has no result")
     return step
 
