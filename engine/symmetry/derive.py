@@ -19,7 +19,18 @@ from engine.symmetry.axes import Expression
 from engine.symmetry.groups import collect_groups
 from engine.symmetry.nesting import Contact, Space, find_nesting
 from engine.symmetry.report import describe
-from engine.symmetry.rules import RULES, Axes, Call, NoRuleError, Rule, Value
+from engine.symmetry.rules import (
+    RULES,
+    Apart,
+    Axes,
+    Call,
+    NoRuleError,
+    Rule,
+    Value,
+    followed,
+    joined,
+    tensors_of,
+)
 from engine.symmetry.rules.pointwise import pointwise
 from engine.symmetry.sizes import Sizes, UnsizedError
 from engine.symmetry.spaces import observe
@@ -120,7 +131,9 @@ class _Walk:
         if found is not None:
             try:
                 call = self._bind(node)
-                value = found(call)
+                value = self._followed(call)
+                if value is None:
+                    value = found(call)
                 if _fits(value, call):
                     self._observe(call, found, value)
                     return value
@@ -130,6 +143,17 @@ class _Walk:
         for source in node.all_input_nodes:
             self._fix(self.values.get(source), f"{node.target} has no rule")
         return self._fixed_like(node, f"{node.target} has no rule")
+
+    def _followed(self, call: Call) -> Value:
+        """Hand on stretches that are known by themselves; join them where that does not go."""
+        for source in call.node.all_input_nodes:
+            apart = self.values.get(source)
+            if isinstance(apart, Apart):
+                value = followed(call, source, apart)
+                if value is not None:
+                    return value
+                self.values[source] = joined(self.algebra, apart)
+        return None
 
     def _observe(self, call: Call, found: Rule, value: Value) -> None:
         """Keep what the search for nested atoms has to know of a call."""
@@ -150,6 +174,7 @@ class _Walk:
             if user.target is operator.getitem
         )
         return Call(
+            node=node,
             op=_op_name(node.target),
             name=str(node.target),
             arguments=arguments,
@@ -171,12 +196,9 @@ class _Walk:
         return None
 
     def _fix(self, value: Value, reason: str) -> None:
-        if isinstance(value, list):
-            for item in value:
-                self._fix(item, reason)
-            return
-        for axis in value or ():
-            self.algebra.fix(axis, reason)
+        for axes in tensors_of(value):
+            for axis in axes:
+                self.algebra.fix(axis, reason)
 
     def _fixed_like(self, node: fx.Node, reason: str) -> Value:
         values: list[Axes] = [
@@ -189,8 +211,10 @@ class _Walk:
 
 
 def _find_rule(target: object) -> Rule | None:
-    if not isinstance(target, torch._ops.OpOverload) or target.namespace != "aten":
+    if not isinstance(target, torch._ops.OpOverload):
         return None
+    if target.namespace != "aten":
+        return RULES.get(target._schema.name.replace("::", "."))
     name = _op_name(target)
     exact = RULES.get(f"{name}.{target._schema.overload_name or 'default'}")
     if exact is None and torch.Tag.pointwise in target.tags and name not in RULES:
@@ -205,8 +229,12 @@ def _op_name(target: torch._ops.OpOverload) -> str:
 
 def _fits(value: Value, call: Call) -> bool:
     """Return whether a rule's answer has the outputs' shapes."""
-    outputs = value if isinstance(value, list) else [value]
-    found = [tuple(a.size for a in axes) for axes in outputs if isinstance(axes, tuple)]
+    if isinstance(value, Apart):
+        first, dim = value.parts[0], value.dim
+        sizes = [axis.size for axis in first]
+        sizes[dim] = sum(part[dim].size for part in value.parts)
+        return [tuple(sizes)] == list(call.shapes)
+    found = [tuple(a.size for a in axes) for axes in tensors_of(value)]
     return found == list(call.shapes)
 
 

@@ -18,7 +18,7 @@ from torch import fx
 
 from engine.symmetry.axes import Concat, Expression, Product
 from engine.symmetry.nesting import Contact, Space
-from engine.symmetry.rules import Axes, Call, NoRuleError, Rule, Value
+from engine.symmetry.rules import Axes, Call, NoRuleError, Rule, Value, tensors_of
 from engine.symmetry.rules.pointwise import pointwise
 from engine.symmetry.rules.registry import dimension
 
@@ -30,7 +30,8 @@ VIEWS = frozenset(
         *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "unsqueeze", "squeeze"),
         *("ravel", "view_copy", "_reshape_alias", "reshape_as", "view_as", "unsqueeze_copy"),
         *("squeeze_copy", "pixel_shuffle", "pixel_unshuffle", "im2col", "channel_shuffle"),
-        *("native_channel_shuffle", "view_as_real", "view_as_complex"),
+        *("native_channel_shuffle", "view_as_real", "view_as_complex", "atleast_1d"),
+        *("atleast_2d", "unfold", "unfold_copy", "col2im"),
     )
 )
 
@@ -42,6 +43,8 @@ ELEMENTWISE = frozenset(
         *("feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout", "glu"),
         *("_conj", "resolve_conj", "resolve_neg", "batch_norm", "native_batch_norm"),
         *("_native_batch_norm_legit_no_training", "cudnn_batch_norm", "_batch_norm_no_update"),
+        *("_native_batch_norm_legit", "_weight_norm", "_weight_norm_interface", "alias_copy"),
+        *("norm_except_dim", "detach_copy", "_lazy_clone", "dropout_", "bucketize", "one_hot"),
         # whole axes exchanged, stretched, repeated, cut or joined
         *("permute", "permute_copy", "transpose", "swapaxes", "swapdims", "transpose_copy", "t"),
         *("numpy_T", "mT", "mH", "adjoint", "matrix_H", "t_copy", "movedim", "moveaxis"),
@@ -51,13 +54,17 @@ ELEMENTWISE = frozenset(
         *("split_with_sizes_copy", "unsafe_split_with_sizes", "unbind", "unbind_copy", "slice"),
         *("slice_copy", "narrow", "narrow_copy", "select", "select_copy", "constant_pad_nd"),
         *("pad", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros"),
-        *("new_ones", "new_full", "scalar_tensor", "arange", "linspace", "eye"),
+        *("new_ones", "new_full", "scalar_tensor", "arange", "linspace", "eye", "meshgrid"),
+        *("broadcast_tensors", "empty", "empty_like", "new_empty", "zero", "addr", "outer", "ger"),
         # sums, extremes and orders along axes that disappear or are fixed
         *("mean", "sum", "amax", "amin", "prod", "var", "std", "logsumexp", "all", "any"),
         *("norm", "linalg_vector_norm", "nansum", "nanmean", "var_mean", "std_mean", "max"),
         *("count_nonzero", "min", "median", "nanmedian", "aminmax", "argmax", "argmin", "sort"),
         *("topk", "kthvalue", "mode", "cummax", "cummin", "cumsum", "cumprod", "logcumsumexp"),
-        *("flip", "roll", "tril", "triu", "embedding", "index_select", "index"),
+        *("flip", "roll", "tril", "triu", "diff", "embedding", "embedding_bag"),
+        *("index_select", "index", "_unsafe_index", "gather", "take_along_dim", "scatter"),
+        *("scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_put"),
+        *("_unsafe_index_put", "_index_put_impl"),
         # positions in space, each channel by itself
         *("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"),
         *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
@@ -67,6 +74,10 @@ ELEMENTWISE = frozenset(
         *("upsample_nearest2d", "upsample_nearest3d", "upsample_bilinear2d"),
         *("upsample_bicubic2d", "upsample_linear1d", "upsample_trilinear3d"),
         *("_upsample_nearest_exact2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+        *("_upsample_nearest_exact1d", "_upsample_nearest_exact3d", "_upsample_lanczos2d_aa"),
+        *("reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d"),
+        *("replication_pad2d", "replication_pad3d", "max_unpool2d", "max_unpool3d"),
+        *("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"),
     )
 )
 
@@ -74,7 +85,7 @@ ELEMENTWISE = frozenset(
 def observe(call: Call, rule: Rule, value: Value) -> Iterator[Space | Contact]:
     """Yield what is to know of one call that its rule covers, for the search of nested atoms."""
     inputs = _inputs(call)
-    outputs = [axes for axes in (value if isinstance(value, list) else [value]) if axes]
+    outputs = [axes for axes in tensors_of(value) if axes]
     everything = tuple(axis for axes in (*inputs, *outputs) for axis in axes)
     if call.acted:
         yield Contact(tuple(call.acted), everything)
@@ -95,9 +106,8 @@ def _inputs(call: Call) -> list[Axes]:
     found: list[Axes] = []
     for argument in call.arguments.values():
         for item in argument if isinstance(argument, list | tuple) else (argument,):
-            axes = call.values.get(item) if isinstance(item, fx.Node) else None
-            if isinstance(axes, tuple):
-                found.append(axes)
+            if isinstance(item, fx.Node):
+                found += tensors_of(call.values.get(item))
     return found
 
 
@@ -113,8 +123,22 @@ def _product(call: Call, output: Axes) -> Iterator[Axes]:
     yield (*output, call.axes(left)[-1])
 
 
-def _outer(_: Call, output: Axes) -> Iterator[Axes]:
-    yield output
+def _similarity(call: Call, output: Axes) -> Iterator[Axes]:
+    """Output and the axis over which two tensors of one rank are summed."""
+    names = ("x1", "x2") if "x1" in call.arguments else ("x", "y")
+    default = 1 if call.op == "cosine_similarity" else -1
+    pair = [axes[call.integer("dim", default)] for axes in map(call.axes, names)]
+    yield (*output, max(pair, key=lambda axis: axis.size))
+
+
+def _tensordot(call: Call, output: Axes) -> Iterator[Axes]:
+    first = call.axes("self")
+    dims = call.integers("dims_self") if call.op == "tensordot" else (-1,)
+    yield (*output, *(first[index] for index in dims))
+
+
+def _bilinear(call: Call, output: Axes) -> Iterator[Axes]:
+    yield (*output, call.axes("input1")[-1], call.axes("input2")[-1])
 
 
 def _einsum(call: Call, output: Axes) -> Iterator[Axes]:
@@ -197,13 +221,17 @@ RUNS: dict[str, Spaces] = {
     "linear": _linear,
     **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "vdot"), _product),
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), _product),
-    **dict.fromkeys(("outer", "ger"), _outer),
+    **dict.fromkeys(("cosine_similarity", "linalg_vecdot"), _similarity),
+    **dict.fromkeys(("pairwise_distance", "cdist"), _similarity),
+    **dict.fromkeys(("tensordot", "inner"), _tensordot),
+    "bilinear": _bilinear,
     "einsum": _einsum,
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution", "_convolution"), _convolution),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _convolution),
     "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax"), _softmax),
-    **dict.fromkeys(("_safe_softmax", "softmin"), _softmax),
+    **dict.fromkeys(("_safe_softmax", "softmin", "special_softmax"), _softmax),
+    "special_log_softmax": _softmax,
     **dict.fromkeys(("layer_norm", "native_layer_norm", "rms_norm"), _layer_norm),
     "_fused_rms_norm": _layer_norm,
     **dict.fromkeys(("group_norm", "native_group_norm"), _group_norm),

@@ -35,12 +35,14 @@ class Algebra:
 
     def free(self, size: int) -> Expression:
         """Return an axis that nothing constrains yet."""
-        return ONE if size == 1 else Atom(size)
+        if size < 2:
+            return ONE if size else EMPTY
+        return Atom(size)
 
     def fixed(self, size: int, reason: str) -> Expression:
         """Return an axis whose order carries a meaning, and why."""
-        if size == 1:
-            return ONE
+        if size < 2:
+            return ONE if size else EMPTY
         atom = Atom(size)
         self._reasons[atom] = reason
         return atom

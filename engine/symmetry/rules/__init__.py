@@ -10,13 +10,16 @@ from engine.symmetry.rules import (
     products,
     recurrent,
     reduce,
+    regroup,
     shape,
     strided,
 )
-from engine.symmetry.rules.registry import RULES, Axes, Call, NoRuleError, Rule, Value, rule
+from engine.symmetry.rules.apart import followed, joined, tensors_of
+from engine.symmetry.rules.registry import RULES, Apart, Axes, Call, NoRuleError, Rule, Value, rule
 
 __all__ = [
     "RULES",
+    "Apart",
     "Axes",
     "Call",
     "NoRuleError",
@@ -24,14 +27,18 @@ __all__ = [
     "Value",
     "attention",
     "contraction",
+    "followed",
     "gather",
     "join",
+    "joined",
     "norm",
     "pointwise",
     "products",
     "recurrent",
     "reduce",
+    "regroup",
     "rule",
     "shape",
     "strided",
+    "tensors_of",
 ]

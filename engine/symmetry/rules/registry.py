@@ -20,7 +20,17 @@ from engine.symmetry.unify import NO_REFINEMENT, Algebra, NoRefinementError
 Axes = tuple[Expression, ...]
 """One axis per dimension of a tensor."""
 
-Value = Axes | list[Axes] | None
+
+@dataclass(frozen=True)
+class Apart:
+    """A tensor as its stretches along one dimension, each with axes of its own."""
+
+    dim: int
+    parts: tuple[Axes, ...]
+    """All axes of every stretch; they differ in more than the dimension itself."""
+
+
+Value = Axes | list[Axes] | Apart | None
 """What is known of a node: a tensor's axes, several tensors, or nothing (no tensor)."""
 
 Shape = tuple[int, ...]
@@ -34,6 +44,7 @@ class NoRuleError(Exception):
 class Call:
     """One call of an op: its arguments by name, what is known of them, its output shapes."""
 
+    node: fx.Node
     op: str
     """The name of the op without `aten::` and overload: the key of its rule."""
 

@@ -2,67 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
-
-from engine.symmetry.axes import ONE, Expression
+from engine.symmetry.axes import ONE
 from engine.symmetry.rules.registry import (
-    Axes,
     Call,
-    NoRuleError,
-    Shape,
     Value,
     dimension,
     rule,
 )
-from engine.symmetry.unify import NO_REFINEMENT, NoRefinementError
 
 PLACE = "moves positions by their place"
-
-
-@rule(
-    *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "unsqueeze", "squeeze", "ravel"),
-    *("view_copy", "_reshape_alias", "reshape_as", "view_as", "unsqueeze_copy", "squeeze_copy"),
-)
-def regroup(call: Call) -> Value:
-    """Merge neighbouring axes into products and split products, row-major."""
-    if "dtype" in call.arguments:
-        raise NoRuleError  # a bit cast
-    return regrouped(call, call.axes("self"), call.shape)
-
-
-def regrouped(call: Call, axes: Axes, shape: Shape) -> Axes:
-    """Return the axes of a row-major view of another shape."""
-    if 0 in shape:
-        raise NoRuleError
-    sources = [axis for axis in axes if axis.size != 1]
-    result: list[Expression] = []
-    wanted = [size for size in shape if size != 1]
-    while wanted:
-        block, sizes = [sources.pop(0)], [wanted.pop(0)]
-        while (have := prod(axis.size for axis in block)) != (want := prod(sizes)):
-            if have < want:
-                block.append(sources.pop(0))
-            else:
-                sizes.append(wanted.pop(0))
-        result += _divided(call, block, sizes)
-    axes_left = iter(result)
-    return tuple(ONE if size == 1 else next(axes_left) for size in shape)
-
-
-def _divided(call: Call, block: Sequence[Expression], sizes: Sequence[int]) -> list[Expression]:
-    algebra = call.algebra
-    whole = algebra.product([algebra.resolve(axis) for axis in block])
-    result: list[Expression] = []
-    try:
-        for size in reversed(sizes[1:]):
-            whole, inner = algebra.split(whole, size)
-            result.insert(0, inner)
-    except NoRefinementError:
-        for axis in block:
-            algebra.fix(axis, NO_REFINEMENT)
-        return [algebra.fixed(size, NO_REFINEMENT) for size in sizes]
-    return [whole, *result]
 
 
 @rule("permute", "permute_copy")
@@ -168,12 +116,6 @@ def broadcast_tensors(call: Call) -> Value:
         call.broadcast([axes], shape)
         for axes, shape in zip(call.many("tensors"), call.shapes, strict=True)
     ]
-
-
-@rule("atleast_1d", "atleast_2d")
-def at_least(call: Call) -> Value:
-    """New axes of length 1 in front."""
-    return regrouped(call, call.axes("self"), call.shape)
 
 
 @rule("pixel_shuffle")

@@ -12,7 +12,7 @@ from engine.symmetry.rules.registry import (
     replaced,
     rule,
 )
-from engine.symmetry.rules.shape import regrouped
+from engine.symmetry.rules.regroup import regrouped
 
 WINDOW = "reads places through a window"
 
