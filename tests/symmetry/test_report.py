@@ -9,15 +9,15 @@ from tests.symmetry.tiny import derived, sizes
 
 def test_an_op_without_a_rule_fixes_what_it_touches_and_is_named():
     symmetry, _ = derived(
-        lambda p, x: torch.kron(x @ p.w, p.c) @ p.v + (x @ p.u).relu() @ p.y,
-        {"w": (3, 4), "c": (1, 5), "v": (20, 2), "u": (3, 6), "y": (6, 2)},
+        lambda p, x: x @ p.w @ torch.matrix_exp(p.c) @ p.v + (x @ p.u).relu() @ p.y,
+        {"w": (3, 4), "c": (4, 4), "v": (4, 2), "u": (3, 6), "y": (6, 2)},
         (3,),
     )
     assert sizes(symmetry) == [6]
-    assert "kron" in symmetry.report.ops_without_rule[0]
+    assert "matrix_exp" in symmetry.report.ops_without_rule[0]
     (sentence,) = (s for s in symmetry.report.fixed if "has no rule" in s)
     assert "w axis 1 (4)" in sentence
-    assert "c axis 1 (5)" in sentence
+    assert "c axis 0 (4), axis 1 (4)" in sentence
 
 
 def test_a_form_that_a_rule_does_not_cover_is_named_as_well():
