@@ -60,7 +60,7 @@ class Family:
         for site in self.sites:
             for part, *squares in site.norms():
                 for side, square in enumerate(squares):
-                    whole[side] += square.flatten(1).sum(1)
+                    whole[side] += square.reshape(copies, -1).sum(1)
                     for place, name in enumerate(part.groups, start=1):
                         kept = (0, place)
                         gone = [d for d in range(square.dim()) if d not in kept]
