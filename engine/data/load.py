@@ -47,10 +47,11 @@ def load_dataset(
             data that is neither on this machine nor reachable.
     """
     default_mean, default_std = default_normalisation(name)
-    title = str(name) if str(name) in DATASETS else Path(name).name
+    own = str(name) not in DATASETS
+    title = Path(name).name if own else str(name)
     raw = read_raw(name, split, model_inputs=model_inputs, progress=progress)
     return build_dataset(
-        raw if model_inputs is None else arrange(raw, model_inputs, title),
+        arrange(raw, model_inputs, title) if own and model_inputs is not None else raw,
         name=title,
         split=split,
         samples=samples,

@@ -282,9 +282,9 @@ def _vocabulary(node: fx.Node) -> int:
 
 
 # Ops through which token ids reach a table unchanged.
-_SAME_VALUES = frozenset(
-    ("view", "reshape", "_unsafe_view", "flatten", "unsqueeze", "squeeze", "expand", "repeat")
-    + ("clone", "contiguous", "to", "_to_copy", "alias", "slice", "select", "transpose", "permute")
+_SAME_VALUES = (
+    *("view", "reshape", "_unsafe_view", "flatten", "unsqueeze", "squeeze", "expand", "repeat"),
+    *("clone", "contiguous", "to", "_to_copy", "alias", "slice", "select", "transpose", "permute"),
 )
 
 
