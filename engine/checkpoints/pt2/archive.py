@@ -73,7 +73,7 @@ def read_archive(file: BinaryIO, size: int, limits: Limits) -> ExportedFile:
     archive, inner = opened.archive, opened.inner
 
     def load(payloads: tuple[Payload, ...], folder: str) -> dict[str, Tensor]:
-        return dict(load_payloads(payloads, lambda path: _read(archive, inner[folder + path])))
+        return load_payloads(payloads, lambda path: _read(archive, inner[folder + path]))
 
     return ExportedFile(
         document=opened.document,

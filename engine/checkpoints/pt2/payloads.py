@@ -6,7 +6,7 @@ very same view are one tied weight under several names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -75,20 +75,20 @@ def read_payloads(
     return payloads
 
 
-def load_payloads(
-    payloads: tuple[Payload, ...], read: Callable[[str], bytes]
-) -> Iterator[tuple[str, Tensor]]:
-    """Yield every tensor by name, in memory of its own.
+def load_payloads(payloads: tuple[Payload, ...], read: Callable[[str], bytes]) -> dict[str, Tensor]:
+    """Return every tensor by name, in the file's order and in memory of its own.
 
     Args:
         payloads: as `read_payloads` found them.
         read: the bytes of a member.
     """
-    kept: tuple[str, bytearray] = ("", bytearray())
+    path, data = "", bytearray()
+    loaded: dict[str, Tensor] = {}
     for payload in sorted(payloads, key=lambda payload: payload.path):
-        if kept[0] != payload.path:
-            kept = (payload.path, bytearray(read(payload.path)))
-        yield payload.name, _tensor(payload, kept[1])
+        if path != payload.path:  # one storage at a time
+            path, data = payload.path, bytearray(read(payload.path))
+        loaded[payload.name] = _tensor(payload, data)
+    return {payload.name: loaded[payload.name] for payload in payloads}
 
 
 def ties(payloads: tuple[Payload, ...]) -> dict[str, str]:
