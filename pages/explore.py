@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import keys
-from pages.ui.literal import literal
+from pages.ui.inspect_shown import show_elsewhere
 from pages.ui.progress import show_ended, show_progress
 from pages.ui.result import show_result
 from pages.ui.shown import Shown, shown_run
@@ -20,10 +19,7 @@ WELCOME = (
 def main(shown: Shown) -> None:
     """Draw the run: its result, its progress, or why there is none."""
     if shown.problem:
-        st.error(literal(shown.problem))
-        if st.button("Back to the built-in pair", key=keys.BACK):
-            st.query_params.clear()
-            st.rerun()
+        show_elsewhere(shown.run_id, shown.problem, shown.page, "Back to the built-in pair")
     elif shown.run_id is None or shown.status is None:
         st.info(WELCOME)
     elif shown.result is not None:

@@ -7,6 +7,7 @@ import streamlit as st
 from engine.errors import BasinscopeError
 from engine.figures import DEFINITIONS, plane_figure, plane_preview
 from pages.ui import engine_access as access
+from pages.ui.launch import through_app
 from pages.ui.look import square_chart, theme
 
 INTRODUCTION = """
@@ -86,6 +87,7 @@ def illustration() -> None:
     st.caption("The built-in pair: two networks that read handwritten digits.")
 
 
+through_app()
 st.html('<h1 class="bs-headline">What you see, and what it means</h1>')
 left, right = st.columns([1.35, 1], gap="large")
 with left:

@@ -11,6 +11,7 @@ from engine.runs import RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
 from pages.ui.cards import html_headline, metric_cards
+from pages.ui.launch import through_app
 from pages.ui.literal import literal
 from pages.ui.result import draw_plane, plane_controls
 from pages.ui.run_words import facts, loaded
@@ -67,6 +68,7 @@ def side_by_side(pair: list[RunStatus]) -> None:
             st.caption(headline(result.summary).detail)
 
 
+through_app()
 st.html('<h1 class="bs-headline">Runs</h1>')
 runs = access.store().list("compare")
 if not runs:

@@ -74,3 +74,14 @@ def duration(seconds: float | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def size_in_bytes(value: int) -> str:
+    """Write a size on disk or in memory: 820 B, 3.7 MB, 1.1 GB."""
+    size, unit = float(value), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 999.5:
+            break
+        size, unit = size / 1000, larger
+    digits = 1 if unit != "B" and size < 99.95 else 0
+    return f"{size:.{digits}f}\u202f{unit}"

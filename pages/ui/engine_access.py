@@ -16,8 +16,10 @@ from engine.errors import BasinscopeError
 from engine.home import home
 from engine.runs import (
     CheckpointInfo,
+    HeadersSpec,
     IngestDataSpec,
     IngestSpec,
+    InspectSpec,
     LocalExecutor,
     PairSpec,
     Result,
@@ -129,6 +131,25 @@ def ingest_hub(reference: str) -> str:
 def ingest_server_file(path: Path) -> str:
     """Ask a worker to read a file that lies on the server; returns the run's id."""
     return submit(IngestSpec.from_path(path, name=path.name[-200:]), f"Read {path.name}")
+
+
+def headers_of_upload(file: BinaryIO, name: str) -> str:
+    """Store an uploaded file and ask a worker for its headers; returns the run's id."""
+    sha256 = store().shelf.save_upload(file)
+    file.seek(0)
+    return submit(HeadersSpec(upload=sha256, name=name[-200:]), f"Headers of {name}")
+
+
+def headers_of_server_file(path: Path) -> str:
+    """Ask a worker for the headers of a file that lies on the server; returns the run's id."""
+    known = IngestSpec.from_path(path)
+    spec = HeadersSpec(path=known.path, stamp=known.stamp, name=path.name[-200:])
+    return submit(spec, f"Headers of {path.name}")
+
+
+def inspect_run(info: CheckpointInfo) -> str:
+    """Ask what a stored network is; returns the run's id."""
+    return submit(InspectSpec(checkpoint=info.sha256), info.name)
 
 
 def pair_run(a: str, b: str) -> str:

@@ -15,12 +15,12 @@ QUANTITY = "curve"
 
 # Explore: the pair.
 SOURCE = "source"
-FILE = {"a": "file_a", "b": "file_b"}
-HUB = {"a": "hub_a", "b": "hub_b"}
-SERVER = {"a": "server_a", "b": "server_b"}
-STORED = {"a": "stored_a", "b": "stored_b"}
+FILE = {"a": "file_a", "b": "file_b", "one": "file_one"}
+HUB = {"a": "hub_a", "b": "hub_b", "one": "hub_one"}
+SERVER = {"a": "server_a", "b": "server_b", "one": "server_one"}
+STORED = {"a": "stored_a", "b": "stored_b", "one": "stored_one"}
 READ_FILES = "read_files"
-INGEST = {"a": "ingest_a", "b": "ingest_b"}
+INGEST = {"a": "ingest_a", "b": "ingest_b", "one": "ingest_one"}
 INGEST_DATA = "ingest_data"
 
 # Explore: data and options.
@@ -44,8 +44,25 @@ CANCEL = "cancel"
 AGAIN = "again"
 BACK = "back"
 
+LAUNCHED = "launched"
+
 # Runs.
 COMPARE = "compare_"
 OPEN = "open_"
 DELETE = "delete_"
 SHOW_ALL = "show_all"
+
+# Inspect: one network. PART is in the address too.
+PART = "part"
+ONE_SOURCE = "one_source"
+ONE_STORED = "one_stored"
+ONE_SEEN = "one_seen"
+ONE_HEADERS = "one_headers"
+FETCH_ONE = "fetch_one"
+INSPECT = {"a": "inspect_a", "b": "inspect_b"}
+SEARCH = "search"
+FOLDED = "folded"
+TEST_SEED = "test_seed"
+TEST_START = "test_start"
+TEST_CANCEL = "test_cancel"
+ELSEWHERE = "elsewhere"

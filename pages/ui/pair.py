@@ -84,10 +84,10 @@ def choose_pair(shown: CompareSpec | None) -> Pair:
     if source == BUILTIN and builtin is not None:
         return Pair(Side(builtin[0]), Side(builtin[1]), fits=True)
     if source == SHOWN and shown is not None:
-        return _checked(_stored(shown.a), _stored(shown.b))
+        return _checked(stored_side(shown.a), stored_side(shown.b))
     choose = {UPLOAD: _uploads, HUB: _references, SERVER: _server_files}[source]
     choose()
-    return _checked(_side("a"), _side("b"))
+    return _checked(side_of("a"), side_of("b"))
 
 
 def _new_source() -> None:
@@ -105,7 +105,7 @@ def _uploads() -> None:
         if file is None:
             st.session_state.pop(keys.INGEST[side], None)
         else:
-            _once(side, file.file_id, file.name, lambda file=file: _upload(file))
+            once(side, file.file_id, file.name, lambda file=file: _upload(file))
 
 
 def _upload(file: Any) -> str:
@@ -122,7 +122,7 @@ def _references() -> None:
     if st.button("Fetch", key=keys.READ_FILES, width="stretch", disabled=missing, help=reason):
         for side, reference in typed.items():
             st.session_state.pop(keys.INGEST[side], None)
-            _once(side, reference, reference, lambda given=reference: access.ingest_hub(given))
+            once(side, reference, reference, lambda given=reference: access.ingest_hub(given))
 
 
 def _server_files() -> None:
@@ -146,10 +146,10 @@ def _server_files() -> None:
             st.session_state.pop(keys.INGEST[side], None)
         else:
             path = files[name]
-            _once(side, name, name, lambda path=path: access.ingest_server_file(path))
+            once(side, name, name, lambda path=path: access.ingest_server_file(path))
 
 
-def _once(side: str, token: str, name: str, ask: Callable[[], str]) -> None:
+def once(side: str, token: str, name: str, ask: Callable[[], str]) -> None:
     """Ask a worker for one choice, unless this very choice was asked before."""
     known = st.session_state.get(keys.INGEST[side])
     if known is not None and known["token"] == token:
@@ -161,7 +161,7 @@ def _once(side: str, token: str, name: str, ask: Callable[[], str]) -> None:
     st.session_state[keys.INGEST[side]] = asked
 
 
-def _side(side: str) -> Side:
+def side_of(side: str) -> Side:
     """Return what has become of a side's choice."""
     asked = st.session_state.get(keys.INGEST[side])
     if asked is None:
@@ -174,12 +174,13 @@ def _side(side: str) -> Side:
             return Side(waiting=status.run_id, name=asked["name"])
         if status.state != "done":
             return Side(problem=status.reason or "It was cancelled.", name=asked["name"])
-        return _stored(str(access.result(status).summary["sha256"]))
+        return stored_side(str(access.result(status).summary["sha256"]))
     except BasinscopeError as error:
         return Side(problem=str(error), name=asked["name"])
 
 
-def _stored(sha256: str) -> Side:
+def stored_side(sha256: str) -> Side:
+    """Return a stored network, or that it is gone."""
     info = access.checkpoint(sha256)
     if info is None:
         return Side(problem="This network is no longer stored here.", name=sha256[:12])

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 import streamlit as st
 
 from engine.errors import BasinscopeError
-from engine.runs import CompareSpec, Result, RunStatus
+from engine.runs import CompareSpec, InspectSpec, Result, RunStatus, SelfTestSpec
 from pages.ui import engine_access as access
 from pages.ui import keys
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A run as far as it can be shown; `problem` says why it cannot."""
+    """A run as far as it can be shown; `problem` says why it cannot, `page` where it can."""
 
     run_id: str | None = None
     status: RunStatus | None = None
     spec: CompareSpec | None = None
     result: Result | None = None
     problem: str | None = None
+    page: str | None = None
 
 
 def shown_run() -> Shown:
@@ -32,6 +33,9 @@ def shown_run() -> Shown:
     try:
         status = access.store().status(run_id)
         found = access.store().spec(run_id)
+        if isinstance(found, InspectSpec | SelfTestSpec):
+            problem = "This link is to an inspection of one network, which Inspect shows."
+            return Shown(run_id, problem=problem, page="pages/inspect.py")
         if not isinstance(found, CompareSpec):
             return Shown(run_id, problem=f"The run {run_id} is no comparison: nothing to show.")
         spec = found
