@@ -86,10 +86,16 @@ def finished(
 
 
 def _stripped(own: str, paths: Mapping[str, str]) -> str:
-    """Return the checkpoint's name of one of the module's tensors."""
+    """Return the checkpoint's name of one of the module's tensors.
+
+    Raises:
+        UnknownArchitectureError: The reader found no layer for it: blocks are not alike.
+    """
     if own in paths:
         return paths[own]
     owner, _, leaf = own.rpartition(".")
+    if owner not in paths:
+        raise UnknownArchitectureError(f"There is nothing that would be its {own}.")
     return f"{paths[owner]}.{leaf}"
 
 

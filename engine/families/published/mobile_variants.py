@@ -104,9 +104,10 @@ def variant_of(tree: Tree, names: NetworkNames) -> Variant:
 
 def _named(variant: Variant, names: NetworkNames) -> Variant:
     counts = tuple(len(stage) for stage in names.stages)
-    title = EFFICIENT_DEPTHS.get(counts, f"of {sum(counts)} blocks")
+    known = EFFICIENT_DEPTHS.get(counts)
+    plain = f"{variant.title} of {sum(counts)} blocks"
+    joined = f"EfficientNet{known if known[0] == 'V' else f' {known}'}" if known else plain
     eps = 1e-3 if counts[0] >= DEEP else variant.eps
-    joined = f"EfficientNet{title}" if title.startswith("V2") else f"EfficientNet {title}"
     return replace(variant, title=joined, eps=eps)
 
 

@@ -22,6 +22,7 @@ from engine.families.published.vit_module import VisionTransformer
 Overrides = Mapping[str, Any]
 EPS = 1e-6
 HEAD_SIZE = 64
+OPTIONAL = frozenset({"qkv.bias", "scale1", "scale2"})
 HEADS_OF_HUGE = {1280: 16}  # ViT-H has heads of 80
 
 # (width, blocks) -> the published variant
@@ -181,14 +182,11 @@ def read_blocks(tree: Tree, names: Names) -> tuple[list[int], bool, dict[str, st
     paths: dict[str, str] = {}
     while tree.has(block := f"{names.block}{len(hidden)}"):
         for own, theirs in names.inside.items():
-            there = next(
-                (f"{block}.{name}" for name in theirs if tree.has(f"{block}.{name}")), None
-            )
+            found = (f"{block}.{name}" for name in theirs)
+            needed = None if own in OPTIONAL else f"{block}.{theirs[0]}"
+            there = next(filter(tree.has, found), needed)
             paths |= {f"blocks.{len(hidden)}.{own}": there} if there else {}
-        up = paths.get(f"blocks.{len(hidden)}.up")
-        if up is None:
-            raise UnknownArchitectureError(f"There is no {block}.{names.inside['up'][0]}.")
-        hidden.append(tree.weight(up, 2)[0])
+        hidden.append(tree.weight(paths[f"blocks.{len(hidden)}.up"], 2)[0])
     return hidden, "blocks.0.scale1" in paths, paths
 
 
