@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 
 import torch
@@ -25,7 +26,9 @@ def add_family_options(parser: argparse.ArgumentParser) -> None:
 
 
 def pairs(texts: Sequence[str]) -> dict[str, object]:
-    """Return NAME=VALUE texts as a mapping.
+    """Return NAME=VALUE texts as a mapping; values that are written as JSON are read as such.
+
+    So heads=4 is a number, pools=[1,3] a list and activation=gelu a text.
 
     Raises:
         SpecError: a text has no equals sign.
@@ -35,8 +38,16 @@ def pairs(texts: Sequence[str]) -> dict[str, object]:
         name, sign, value = text.partition("=")
         if not sign or not name:
             raise SpecError(f"--option takes NAME=VALUE, not '{text}'")
-        result[name] = value
+        result[name] = _value(value)
     return result
+
+
+def _value(text: str) -> object:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    return found if isinstance(found, bool | int | float | list) else text
 
 
 def positive(text: str) -> int:
