@@ -15,6 +15,7 @@ from engine.checkpoints import write_checkpoint
 from engine.commandline import values
 from engine.commandline.destination import output_file, output_folder
 from engine.commandline.output import add_json, print_json
+from engine.program import save_program
 from engine.training import RECIPES, TrainProgress, resolve_options, train
 
 CHOICES = (
@@ -35,7 +36,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("train", help="train a model from a recipe and a seed")
     parser.add_argument("recipe", metavar="RECIPE", help=", ".join(RECIPES))
     parser.add_argument("--seed", type=values.seed, required=True)
-    parser.add_argument("--out", metavar="FILE", required=True, help="safetensors file to write")
+    parser.add_argument(
+        "--out", metavar="FILE", required=True, help="safetensors file to write, or .pt2"
+    )
     parser.add_argument("--width", type=values.positive, help="units, or width multiplier")
     parser.add_argument("--optimiser", help="adam, sgd or adamw")
     parser.add_argument("--rate", type=float, help="learning rate (with a warm-up, its peak)")
@@ -72,7 +75,10 @@ def run(options: argparse.Namespace) -> None:
             progress=lambda at: _show(bar, at),
             checkpoints=_epoch_writer(options.checkpoints, metadata),
         )
-    write_checkpoint(result.tensors, options.out, metadata)
+    if Path(options.out).suffix == ".pt2":
+        save_program(result.module(), result.example, options.out)
+    else:
+        write_checkpoint(result.tensors, options.out, metadata)
     last = result.history[-1]
     if options.json:
         print_json({"file": options.out, **asdict(last)})

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from engine.errors import CancelledError, TrainingError
 from engine.training.options import TrainOptions
-from engine.training.recipes import WARMUP_STEPS, Recipe
+from engine.training.recipes import WARMUP_STEPS, Recipe, Shape
 from engine.training.records import EpochRecord, TrainProgress, TrainResult
 from engine.training.schedule import Schedule, constant, warmup_cosine
 from engine.training.split import Split
@@ -29,6 +29,7 @@ class Loop:
 
     options: TrainOptions
     recipe: Recipe
+    shape: Shape
     module: nn.Module
     training: Split
     test: Split
@@ -55,7 +56,11 @@ class Loop:
             history.append(self._epoch(epoch))
             if checkpoints is not None:
                 checkpoints(epoch, state_of(self.module))
-        return TrainResult(state_of(self.module), tuple(history), self.options)
+        example, _ = self.test.batch(slice(2))
+        tensors = state_of(self.module)
+        return TrainResult(
+            tensors, tuple(history), self.options, self.shape, example.cpu().contiguous()
+        )
 
     def _epoch(self, epoch: int) -> EpochRecord:
         self.module.train()

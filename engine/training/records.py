@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.training.options import TrainOptions
+from engine.training.recipes import Shape, find_recipe
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,19 @@ class TrainProgress:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A trained state dict on the CPU, one record per epoch, and the options that made it."""
+    """A trained state dict on the CPU, one record per epoch, and the options that made it.
+
+    `shape` is what the module is built from; a batch of the kind that it takes is `example`.
+    """
 
     tensors: Mapping[str, Tensor]
     history: tuple[EpochRecord, ...]
     options: TrainOptions
+    shape: Shape
+    example: Tensor
+
+    def module(self) -> nn.Module:
+        """Return the trained module, in eval mode."""
+        module = find_recipe(self.options.recipe).build(self.shape)
+        module.load_state_dict(dict(self.tensors))
+        return module.eval()

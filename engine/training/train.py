@@ -87,6 +87,7 @@ def train(
     loop = Loop(
         options=options,
         recipe=known,
+        shape=shape,
         module=module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if known.takes == "images"
         else module,
