@@ -166,4 +166,5 @@ def base_name(operation: str) -> str:
 
 def is_allowed(operation: str, overload: str) -> bool:
     """Whether an ATen operation is among those that a graph may call."""
-    return base_name(operation) in ATEN and not overload.endswith("out")
+    writes_out = overload == "out" or overload.endswith("_out")
+    return base_name(operation) in ATEN and not writes_out
