@@ -1,106 +1,128 @@
-"""`inspect FILE…`: what a checkpoint is, and which permutations its network has."""
+"""`inspect FILE…`: what a checkpoint is, which permutations its network has, and the proof."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from engine.checkpoints import Checkpoint, about, check_finite, check_fit, load_checkpoint
+from engine.checkpoints import Checkpoint, check_fit, load_checkpoint, read_header_only
+from engine.commandline.inspect_text import inspection_text
 from engine.commandline.output import add_json, byte_bar, print_json
-from engine.commandline.values import add_family_options, pairs
-from engine.families import checkpoint_program, recognise_checkpoint
-from engine.studies.summary import nesting_summary
-from engine.symmetry import derive_symmetry, prove
+from engine.commandline.values import add_family_options, pairs, positive, seed
+from engine.errors import SpecError
+from engine.studies import Inspection, inspect_header, inspect_network, self_test
+
+Report = dict[str, Any]
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "inspect", help="family, evidence, groups and proof of checkpoints"
+        "inspect", help="tensors, family, groups and proof of checkpoints; a self-test"
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="path or org/name[@rev][:file]")
+    parser.add_argument("--tree", action="store_true", help="print the tree of tensors as well")
+    parser.add_argument(
+        "--header-only",
+        action="store_true",
+        help="read no tensor's bytes: everything but the proof, at once, for a file of any size",
+    )
+    parser.add_argument(
+        "--self-test",
+        action="store_true",
+        help="permute each network at random and match it back to itself",
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="of the self-test (default 0)")
+    parser.add_argument(
+        "--restarts", type=positive, default=1, help="starts of the self-test's matching"
+    )
     add_family_options(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Inspect every file; more than one are checked to fit together.
 
+    Returns:
+        0, or 1 where a file is not recognised, not proved, or not recovered by its self-test.
+
     Raises:
-        BasinscopeError: a file cannot be read or recognised, or the files do not fit.
+        BasinscopeError: a file cannot be read, the files do not fit, or an option makes no sense.
     """
+    if options.header_only and options.self_test:
+        raise SpecError("--self-test needs the weights, which --header-only does not read")
     overrides = pairs(options.option)
-    found = [load_checkpoint(file, progress=byte_bar()) for file in options.files]
-    reports = [describe(checkpoint, overrides) for checkpoint in found]
-    for other in found[1:]:
-        check_fit(found[0], other)
+    checkpoints, reports = [], []
+    for file in options.files:
+        read = _headers if options.header_only else _network
+        checkpoint, found = read(file, overrides)
+        reports.append(report(found, _tested(checkpoint, found, options)))
+        checkpoints.append(checkpoint)
     if options.json:
-        print_json({"checkpoints": reports, "fit": True if len(found) > 1 else None})
-        return
-    print("\n\n".join(_text(report) for report in reports))
-    if len(found) > 1:
-        print(f"\nAll {len(found)} checkpoints fit together: same tensors, same shapes.")
+        _check_fit(checkpoints)
+        print_json({"checkpoints": reports, "fit": True if len(checkpoints) > 1 else None})
+    else:
+        print("\n\n".join(inspection_text(each, tree=options.tree) for each in reports))
+        _check_fit(checkpoints)
+        if len(checkpoints) > 1:
+            print(f"\nAll {len(checkpoints)} checkpoints fit together: same tensors, same shapes.")
+    return 1 if any(map(_failed, reports)) else 0
 
 
-def describe(checkpoint: Checkpoint, overrides: Mapping[str, object]) -> dict:
-    """Return the report on one checkpoint, JSON values only."""
-    check_finite(checkpoint)
-    with about(checkpoint):
-        recognition = recognise_checkpoint(checkpoint, **overrides)
-        program = checkpoint_program(checkpoint, recognition)
-        symmetry = derive_symmetry(program)
-        proof = prove(program, symmetry, checkpoint.tensors)
+def report(found: Inspection, test: Report | None = None) -> Report:
+    """Return what was found as the JSON that `--json` prints, one level deep."""
+    summary: Mapping[str, Any] = found.summary
     return {
-        "name": checkpoint.name,
-        "sha256": checkpoint.sha256,
-        "format": checkpoint.format,
-        "notes": list(checkpoint.notes),
-        "family": recognition.family,
-        "title": recognition.title,
-        "evidence": list(recognition.evidence),
-        "assumptions": list(recognition.assumptions),
-        "parameters": recognition.parameters,
-        "input_shape": list(recognition.input_shape),
-        "classes": recognition.classes,
-        "groups": [
-            {"name": group.name, "size": group.size, **nesting_summary(group)}
-            for group in symmetry.groups
-        ],
-        "log10_copies": symmetry.log10_copies,
-        "moved_parameters": symmetry.moved_parameters,
-        "fixed": list(symmetry.report.fixed),
-        "ops_without_rule": list(symmetry.report.ops_without_rule),
-        "proof": {
-            "passed": proof.passed,
-            "max_abs_difference": proof.max_abs_difference,
-            "trials": proof.trials,
-        },
+        **summary["checkpoint"],
+        "problem": summary["problem"],
+        **(summary["model"] or {}),
+        **(summary["symmetry"] or {}),
+        "proof": summary["proof"],
+        "self_test": test,
+        "tensors": summary["tensors"],
+        "graph": summary["graph"],
+        "seconds": found.provenance["seconds"],
     }
 
 
-def _group(group: Mapping) -> str:
-    text = f"{group['name']}: {group['size']} units"
-    if "copies" not in group:
-        return text
-    each = group["within"] or f"{group['copies']} fixed ones"
-    return f"{text} under each of {each}"
+def _network(file: str, overrides: Mapping[str, object]) -> tuple[Checkpoint, Inspection]:
+    checkpoint = load_checkpoint(file, progress=byte_bar())
+    return checkpoint, inspect_network(checkpoint, overrides=overrides)
 
 
-def _text(report: Mapping) -> str:
-    lines = [f"{report['name']}: {report['title']}, {report['parameters']:,} parameters"]
-    lines += [f"  {note}" for note in report["notes"]]
-    lines += ["evidence", *(f"  {sentence}" for sentence in report["evidence"])]
-    if report["assumptions"]:
-        lines += ["assumed", *(f"  {sentence}" for sentence in report["assumptions"])]
-    lines.append(f"permutation groups (10^{report['log10_copies']:.0f} equal networks)")
-    lines += [f"  {_group(group)}" for group in report["groups"]]
-    without = ", ".join(report["ops_without_rule"]) or "none"
-    lines.append(f"ops without a rule: {without}")
-    proof = report["proof"]
-    found = (
-        f"{proof['trials']} random permutations changed no output by more than "
-        f"{proof['max_abs_difference']:.1e} (float64)"
+def _headers(file: str, overrides: Mapping[str, object]) -> tuple[Checkpoint, Inspection]:
+    if ":" in file and not Path(file).exists():
+        raise SpecError(f"--header-only reads files on this machine; '{file}' is none")
+    header = read_header_only(file)
+    nameless = Checkpoint(header.tensors, "", header.name, header.format, header.notes)
+    return nameless, inspect_header(header, overrides=overrides)
+
+
+def _tested(
+    checkpoint: Checkpoint, found: Inspection, options: argparse.Namespace
+) -> Report | None:
+    """Return the self-test's outcome, None where none is asked for or possible."""
+    if not options.self_test or found.program is None or found.symmetry is None:
+        return None
+    test = self_test(
+        found.program,
+        found.symmetry,
+        checkpoint.tensors,
+        seed=options.seed,
+        restarts=options.restarts,
     )
-    lines.append(f"proof: {found if proof['trials'] else 'there is nothing to prove'}")
-    return "\n".join(lines)
+    return {**test.summary, "seconds": test.seconds}
+
+
+def _check_fit(checkpoints: list[Checkpoint]) -> None:
+    for other in checkpoints[1:]:
+        check_fit(checkpoints[0], other)
+
+
+def _failed(one: Report) -> bool:
+    proof, test = one["proof"] or {}, one["self_test"] or {}
+    good = proof.get("passed", True) and test.get("recovered", True)
+    return bool(one["problem"]) or not good

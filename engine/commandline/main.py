@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A name or a letter that the terminal's encoding lacks is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
+    code: int | None = None
     try:
-        options.run(options)
+        code = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of stdout (`| head`) has seen enough; Python must not complain at exit.
@@ -55,4 +56,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
         return EXIT_ERROR
-    return 0
+    return code or 0
