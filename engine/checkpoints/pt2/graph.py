@@ -97,14 +97,18 @@ def read_graph(document: Entry) -> Graph:
 
 
 def trimmed(document: Entry) -> dict[str, Any]:
-    """Return the parts of a read document that `read_graph` reads, without traces of sources."""
+    """Return the parts of a read document that `read_graph` reads.
+
+    Without the traces of sources, and without what differs from one export to the next: the
+    size of the example batch and the names of symbols.
+    """
     module, version = document.entry("graph_module"), document.entry("schema_version")
     graph, signature = module.entry("graph").value, read_signature(module)
     nodes = [
         {key: node[key] for key in ("target", "inputs", "outputs", "name") if key in node}
         for node in graph["nodes"]
     ]
-    claims = {name: graph["tensor_values"][name] for name in signature.inputs}
+    claims = dict(module.entry("graph").mapping("tensor_values"))
     outer = module.items("module_call_graph")[:1]
     return {
         "schema_version": version.value,
@@ -113,12 +117,20 @@ def trimmed(document: Entry) -> dict[str, Any]:
                 "inputs": graph["inputs"],
                 "outputs": graph["outputs"],
                 "nodes": nodes,
-                "tensor_values": claims,
+                "tensor_values": {name: _settled(claims[name]) for name in signature.inputs},
             },
             "signature": module.value["signature"],
             "module_call_graph": outer,
         },
     }
+
+
+def _settled(claim: Entry) -> dict[str, Any]:
+    """Return an input's description with all sizes but the batch's settled."""
+    _, *rest = (_size(size)[0] for size in claim.entries("sizes"))
+    batch = {"as_expr": {"expr_str": "batch", "hint": {"as_int": 2}}}
+    sizes = [batch, *({"as_int": size} for size in rest)]
+    return {"dtype": claim.whole("dtype"), "layout": STRIDED, "sizes": sizes}
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
