@@ -12,6 +12,7 @@ from engine.commandline.inspect_text import inspection_text
 from engine.commandline.output import add_json, byte_bar, print_json
 from engine.commandline.values import add_family_options, pairs, positive, seed
 from engine.errors import SpecError
+from engine.program import Program
 from engine.studies import Inspection, inspect_header, inspect_network, self_test
 
 Report = dict[str, Any]
@@ -56,9 +57,13 @@ def run(options: argparse.Namespace) -> int:
         raise SpecError("--self-test needs the weights, which --header-only does not read")
     overrides = pairs(options.option)
     checkpoints, reports = [], []
+    lent: Program | None = None  # the graph that a .pt2 brings serves files of weights after it
     for file in options.files:
-        read = _headers if options.header_only else _network
-        checkpoint, found = read(file, overrides)
+        if options.header_only:
+            checkpoint, found = _headers(file, overrides)
+        else:
+            checkpoint, found = _network(file, overrides, lent)
+        lent = found.program if checkpoint.graph is not None else lent
         reports.append(report(found, _tested(checkpoint, found, options)))
         checkpoints.append(checkpoint)
     if options.json:
@@ -88,9 +93,18 @@ def report(found: Inspection, test: Report | None = None) -> Report:
     }
 
 
-def _network(file: str, overrides: Mapping[str, object]) -> tuple[Checkpoint, Inspection]:
+def _network(
+    file: str, overrides: Mapping[str, object], lent: Program | None
+) -> tuple[Checkpoint, Inspection]:
     checkpoint = load_checkpoint(file, progress=byte_bar())
-    return checkpoint, inspect_network(checkpoint, overrides=overrides)
+    found = inspect_network(checkpoint, overrides=overrides)
+    if (
+        found.program is None
+        and lent is not None
+        and set(lent.parameters) <= set(checkpoint.tensors)
+    ):
+        found = inspect_network(checkpoint, program=lent)
+    return checkpoint, found
 
 
 def _headers(file: str, overrides: Mapping[str, object]) -> tuple[Checkpoint, Inspection]:
