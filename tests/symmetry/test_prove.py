@@ -120,3 +120,29 @@ def test_without_groups_there_is_nothing_that_could_go_unseen():
     program = program_of(module, (3,))
     proof = prove(program, derive_symmetry(program), {"w": torch.zeros(3, 4)})
     assert (proof.passed, proof.trials) == (True, 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_group_of_two_units_is_left_as_it_is(seed):
+    module = Tiny(lambda p, x: (x @ p.w).relu() @ p.v, {"w": (3, 2), "v": (2, 2)})
+    program = program_of(module, (3,))
+    alone = Group("w", 2, (Occurrence("w", 1, 0, 1, 2, 1),))
+    broken = replace(derive_symmetry(program), groups=(alone,))
+    with pytest.raises(ProofError, match="changed the outputs"):
+        prove(program, broken, dict(module.state_dict()), trials=1, seed=seed)
+
+
+def test_what_holds_for_rotations_alone_is_found():
+    """Three positions around a circle: every cycle of them is a rotation."""
+
+    def around(p, x):
+        circle = F.pad((x @ p.w)[:, None], (1, 1), mode="circular")
+        return F.conv1d(circle, p.kernel).exp().sum(2) @ p.v
+
+    module = Tiny(around, {"w": (3, 3), "kernel": (1, 1, 3), "v": (1, 2)})
+    program = program_of(module, (3,))
+    circle = Group("w", 3, (Occurrence("w", 1, 0, 1, 3, 1),))
+    broken = replace(derive_symmetry(program), groups=(circle,))
+    prove(program, broken, dict(module.state_dict()), trials=1)
+    with pytest.raises(ProofError, match="changed the outputs"):
+        prove(program, broken, dict(module.state_dict()), trials=2)

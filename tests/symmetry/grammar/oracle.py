@@ -20,7 +20,9 @@ class Oracle:
     def __init__(self, module: nn.Module, x: Tensor) -> None:
         self.module = module
         self.x = _exact(x)
-        self.params = {name: _exact(tensor) for name, tensor in module.state_dict().items()}
+        known = module.state_dict()
+        named = (*module.named_parameters(), *module.named_buffers())  # tied ones once
+        self.params = {name: _exact(tensor) for name, tensor in named if name in known}
         self.outputs = self.run(self.params)
 
     def run(self, params: Mapping[str, Tensor]) -> Tensor:
