@@ -87,7 +87,7 @@ def ingest_data(spec: IngestDataSpec, context: JobContext) -> JobResult:
     _stage(context, "read", 0.0)
     raw = context.store.shelf.upload_path(spec.upload)
     try:
-        suffix = _data_format(raw)
+        suffix = _data_format(raw, spec.name)
         path = context.store.shelf.data_file(spec.upload, suffix)
         with replacing(path) as temporary:
             shutil.copyfile(raw, temporary)
@@ -166,8 +166,10 @@ def _fetch(reference: str, context: JobContext) -> Checkpoint:
     return fetch_checkpoint(reference, progress=progress, cache_dir=folder)
 
 
-def _data_format(raw: Path) -> str:
-    """Tell an `.npz` (a zip archive) from a `.safetensors` by its first bytes."""
+def _data_format(raw: Path, name: str) -> str:
+    """Tell a text by its name, an `.npz` (a zip archive) from the rest by its first bytes."""
+    if name.casefold().endswith(".txt"):
+        return "txt"
     with raw.open("rb") as stream:
         return DATA_FORMATS[0] if stream.read(2) == b"PK" else DATA_FORMATS[1]
 

@@ -24,7 +24,7 @@ from engine.errors import LimitError, RunError
 from engine.runs.files import check_sha256, copy_stream, folder_bytes, parse_json, sync_folder
 
 METADATA_KEY = "basinscope"
-DATA_FORMATS = ("npz", "safetensors")
+DATA_FORMATS = ("npz", "safetensors", "txt")
 _MOST_HEADER = 64 << 20
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "demo"
 

@@ -51,6 +51,7 @@ def describe_recognition(recognition: Recognition) -> dict[str, Any]:
         "evidence": list(recognition.evidence),
         "assumptions": list(recognition.assumptions),
         "input_shape": list(recognition.input_shape),
+        "input_dtype": recognition.input_dtype,
         "classes": recognition.classes,
         "parameters": recognition.parameters,
     }

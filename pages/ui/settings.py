@@ -25,6 +25,12 @@ RESET_HELP = (
     "them rather than the landscape. Reset means that they are recomputed on training samples at "
     "each point, which is the default where the model has BatchNorm."
 )
+DATA_FILES = "inputs and targets as .npz or .safetensors, or a .txt"
+DATA_HELP = (
+    "Whole targets [N] are classes, [N, T] tokens to predict (−100 leaves one out), "
+    "floating-point ones a regression. uint8 inputs are images, or token ids where the network "
+    "takes those; several inputs are named inputs.NAME. A text is read byte by byte."
+)
 SAMPLES_HELP = "Drawn at random with the seed, from each split. More samples, smaller errors."
 
 
@@ -86,6 +92,8 @@ def data_settings() -> None:
     st.number_input("Sample seed", min_value=0, step=1, key=keys.DATA_SEED)
     own = state[keys.DATA] == UPLOADED
     why = "An uploaded data set is used as it is." if own else "Per channel, after dividing by 255."
+    if not own and DATASETS[state[keys.DATA]].kind == "tokens":
+        own, why = True, "Token ids are used as they are."
     st.text_input("Mean", key=keys.MEAN, help=why, disabled=own)
     st.text_input("Standard deviation", key=keys.STD, help=why, disabled=own)
 
@@ -175,11 +183,17 @@ def data_problem(recognised: Mapping[str, Any]) -> str | None:
     shape = tuple(recognised.get("input_shape") or ())
     if info is None or not shape:
         return None
+    takes_tokens = recognised.get("input_dtype", "float32") == "int64"
+    if takes_tokens != (info.kind == "tokens"):
+        kinds = ("token ids", "numbers such as images")
+        takes, holds = kinds if takes_tokens else kinds[::-1]
+        return f"This network takes {takes}; {info.title} holds {holds}."
     wanted = math.prod(info.shape) if len(shape) == 1 else info.shape[0]
     sizes = " × ".join(str(size) for size in info.shape)
     if shape[0] != wanted:
         takes = " × ".join(str(size) for size in shape)
-        return f"{info.title} has images of {sizes}; this network takes {takes}."
+        kind = "images" if info.kind == "images" else "sequences"
+        return f"{info.title} has {kind} of {sizes}; this network takes {takes}."
     if recognised.get("classes", info.classes) < info.classes:
         return f"{info.title} has {info.classes} classes; this network has fewer outputs."
     return None
@@ -204,7 +218,7 @@ def summary_rows() -> list[tuple[str, str]]:
 def _data_file() -> None:
     """An uploader for a data set; its file is checked by a worker."""
     state = st.session_state
-    file = st.file_uploader("inputs and targets as .npz or .safetensors", key=keys.DATA_FILE)
+    file = st.file_uploader(DATA_FILES, key=keys.DATA_FILE, help=DATA_HELP)
     known = state.get(keys.INGEST_DATA) or {}
     if file is not None and known.get("token") != file.file_id:
         try:

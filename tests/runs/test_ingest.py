@@ -146,8 +146,16 @@ def test_a_data_set_is_checked_and_kept_byte_for_byte(store: Store) -> None:
         "format": "npz",
         "samples": 60,
         "shape": [12],
+        "task": "classification",
         "classes": 4,
     }
+    assert store.shelf.data_path(summary["sha256"]).read_bytes() == content
+
+
+def test_a_text_is_a_data_set_for_language_models(store: Store) -> None:
+    content = b"What is read is kept. " * 20
+    summary = store.result(bring_data(store, content, "poem.TXT")).summary
+    assert (summary["format"], summary["task"], summary["samples"]) == ("txt", "language", 6)
     assert store.shelf.data_path(summary["sha256"]).read_bytes() == content
 
 
