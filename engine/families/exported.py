@@ -62,15 +62,13 @@ def check_same_config(a: Checkpoint, b: Checkpoint) -> None:
         MismatchError: they do not; names the first setting that differs.
         UnknownArchitectureError: one of them has a value that is not possible.
     """
-    if a.config is None or b.config is None:
-        return
     settings = []
     for checkpoint in (a, b):
-        if checkpoint.config["model_type"] not in FIELDS:
+        config = checkpoint.config
+        if config is None or config["model_type"] not in FIELDS:
             return
         with about(checkpoint):
-            kind = {"model_type": checkpoint.config["model_type"]}
-            settings.append(kind | settings_of(checkpoint.config))
+            settings.append({"model_type": config["model_type"], **settings_of(config)})
     ours, theirs = settings
     for name in sorted(ours | theirs):
         if ours.get(name) != theirs.get(name):

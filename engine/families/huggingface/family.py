@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 from torch import nn
@@ -173,7 +172,7 @@ def recognise_config(
         input_shape=(length,) if length else image_of(module),
         input_dtype="int64" if length else "float32",
         classes=outputs_of(module, model, settings),
-        parameters=sum(prod(shapes[name]) for name in set(names.values())),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
         names=names,
     )
 

@@ -30,7 +30,7 @@ EPS = 1e-6
 SMALL_IMAGE = 32
 
 # blocks per stage and first width -> the published variant
-VARIANTS = {
+VARIANTS: Mapping[tuple[tuple[int, ...], int], str] = {
     ((3, 3, 9, 3), 96): "Tiny",
     ((3, 3, 27, 3), 96): "Small",
     ((3, 3, 27, 3), 128): "Base",

@@ -30,7 +30,12 @@ SMALL_IMAGE = 32
 FIRST = "features.denseblock1.denselayer1"
 
 # layers per block -> number of layers in all
-DEPTHS = {(6, 12, 24, 16): 121, (6, 12, 48, 32): 201, (6, 12, 32, 32): 169, (6, 12, 36, 24): 161}
+DEPTHS: Mapping[tuple[int, ...], int] = {
+    (6, 12, 24, 16): 121,
+    (6, 12, 36, 24): 161,
+    (6, 12, 32, 32): 169,
+    (6, 12, 48, 32): 201,
+}
 
 
 def likeness(layout: Layout) -> float:

@@ -36,7 +36,7 @@ class ConvolvedVGG(nn.Module):
             x = F.relu(norm(conv(x)))
             x = F.max_pool2d(x, 2) if pool else x
         if min(x.shape[2:]) < self.window:
-            sides = [max(side, self.window) for side in x.shape[2:]]
-            x = F.adaptive_avg_pool2d(x, sides)
+            height, width = (max(side, self.window) for side in x.shape[2:])
+            x = F.adaptive_avg_pool2d(x, (height, width))
         x = F.relu(self.second(F.relu(self.first(x))))
         return self.head(x.mean((2, 3)))
