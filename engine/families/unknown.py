@@ -10,8 +10,11 @@ from engine.families.layout import natural_key, show_shape
 
 SHOWN = 8
 HOW_TO_BRING = (
-    "Bring the model itself with the Python API: program = engine.capture(module, "
-    "example_inputs) with your nn.Module, then engine.compare(a, b, program=program)."
+    "Bring the model itself. As a file: engine.save_program(module, example_inputs, "
+    '"model.pt2") writes a .pt2 with the architecture and its weights, which the page and the '
+    "commands read. In Python: program = engine.capture(module, example_inputs) with your "
+    "nn.Module, then engine.compare(a, b, program=program). A Hugging Face model comes with its "
+    "config.json: its folder, or its reference on the Hub."
 )
 
 

@@ -33,6 +33,8 @@ def test_a_transformer():
     assert "self_attn.in_proj_weight [24, 8] is no weight, bias or statistic" in message
     assert "engine.capture(module, example_inputs)" in message
     assert "engine.compare(a, b, program=program)" in message
+    assert 'engine.save_program(module, example_inputs, "model.pt2")' in message
+    assert "A Hugging Face model comes with its config.json" in message
 
 
 def test_a_published_network_with_a_tensor_too_few():
