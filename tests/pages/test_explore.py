@@ -70,7 +70,8 @@ def test_it_opens_on_the_builtin_run(installation, app):
 def asked(installation, task: str) -> None:
     """Replace the built-in run's result by one of another task."""
     store, run_id = installation
-    write_run(store.file(run_id, "result.npz").parent, compare_spec(samples=None), resolution=9, task=task)
+    folder = store.file(run_id, "result.npz").parent
+    write_run(folder, compare_spec(samples=None), resolution=9, task=task)
 
 
 def test_a_regression_is_shown_without_right_answers(installation, app):
@@ -257,6 +258,9 @@ def test_data_that_does_not_fit_disables_run_and_says_why(installation, app):
     app.selectbox(key=keys.DATA).set_value("cifar10").run()
     assert run_button(app).disabled
     assert "CIFAR-10 has images of 3 × 32 × 32; this network takes 784." in words(app)
+    app.selectbox(key=keys.DATA).set_value("modular-addition").run()
+    assert "This network takes numbers such as images; Modular addition" in words(app)
+    assert app.text_input(key=keys.MEAN).disabled
 
 
 @pytest.mark.parametrize(
