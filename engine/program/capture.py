@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind, OutputKind
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from engine.errors import CaptureError, ProgramError
 from engine.program.functional import functional, writes
 from engine.program.placement import drop_trace_checks
 from engine.program.program import Program
 from engine.program.spec import InputSpec, ParameterSpec
-from engine.program.variants import digest
+from engine.program.variants import fingerprint_of
 
 SMALLEST_BATCH = 2
 MIXING = 1e-2
@@ -60,7 +61,7 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
         constants=constants,
         inputs=user_inputs,
         aliases=_aliases(module, set(parameters)),
-        fingerprint=_fingerprint(graph, placeholders, constants),
+        fingerprint=fingerprint_of(graph, placeholders, constants),
     )
     _refuse_mixing(program, exported.state_dict)
     return program
@@ -213,7 +214,7 @@ def _aliases(module: nn.Module, known: set[str]) -> dict[str, str]:
 
 
 def _refuse_mixing(program: Program, state: Mapping[str, Tensor]) -> None:
-    """Raise CaptureError where a further sample changes the outputs of the ones before it."""
+    """Raise CaptureError where outputs change without the last sample and in the other order."""
     params = program.named(state)
     device = next((tensor.device for tensor in params.values()), torch.device("cpu"))
     if device.type == "meta":
@@ -223,7 +224,8 @@ def _refuse_mixing(program: Program, state: Mapping[str, Tensor]) -> None:
     try:
         with torch.no_grad():
             more = program(params, *inputs)[:SMALLEST_BATCH]
-            fewer = program(params, *(tensor[:SMALLEST_BATCH] for tensor in inputs))
+            turned = (tensor[:SMALLEST_BATCH].flip(0) for tensor in inputs)
+            fewer = program(params, *turned).flip(0)
     except (ProgramError, IndexError):
         return  # the drawn inputs are no possible ones (places beyond a table, say)
     if more.shape != fewer.shape:
@@ -246,6 +248,8 @@ def _keep_logits_only(exported: ExportedProgram) -> None:
     if not isinstance(logits, fx.Node) or not isinstance(logits.meta.get("val"), Tensor):
         raise CaptureError("the forward must return logits as a tensor")
     value = logits.meta["val"]
+    if value.dim() and free_unbacked_symbols(value.shape[0]):
+        raise CaptureError("how many rows the forward returns depends on its inputs' values")
     if not value.is_floating_point() or value.dim() == 0:
         raise CaptureError(
             "the forward must return logits, one row of floating-point numbers per sample; it "
@@ -286,19 +290,3 @@ _SAME_VALUES = (
     *("view", "reshape", "_unsafe_view", "flatten", "unsqueeze", "squeeze", "expand", "repeat"),
     *("clone", "contiguous", "to", "_to_copy", "alias", "slice", "select", "transpose", "permute"),
 )
-
-
-def _fingerprint(
-    graph: fx.Graph, placeholders: Mapping[str, str], constants: Mapping[str, Tensor]
-) -> str:
-    lines = []
-    for node in graph.nodes:
-        value = node.meta.get("val")
-        sizes = value.shape if isinstance(value, Tensor) else ()
-        shape = [size if isinstance(size, int) else "batch" for size in sizes]
-        name = placeholders.get(node.name, "")
-        lines.append(f"{node.op} {node.target} {node.args} {node.kwargs} {shape} {name}")
-    for name, tensor in constants.items():
-        content = tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes().hex()
-        lines.append(f"{name} {tensor.dtype} {content}")
-    return digest(*lines)

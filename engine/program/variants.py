@@ -24,6 +24,23 @@ def digest(*texts: str) -> str:
     return sha.hexdigest()
 
 
+def fingerprint_of(
+    graph: fx.Graph, placeholders: Mapping[str, str], constants: Mapping[str, Tensor]
+) -> str:
+    """Return the digest of an architecture: its graph, its names and its constants."""
+    lines = []
+    for node in graph.nodes:
+        value = node.meta.get("val")
+        sizes = value.shape if isinstance(value, Tensor) else ()
+        shape = [size if isinstance(size, int) else "batch" for size in sizes]
+        name = placeholders.get(node.name, "")
+        lines.append(f"{node.op} {node.target} {node.args} {node.kwargs} {shape} {name}")
+    for name, tensor in constants.items():
+        content = tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes().hex()
+        lines.append(f"{name} {tensor.dtype} {content}")
+    return digest(*lines)
+
+
 def batch_norm_sites(graph: fx.Graph, placeholders: Mapping[str, str]) -> tuple[BatchNormSite, ...]:
     """Return the graph's BatchNorms that normalise by running statistics, in order."""
     sites = []

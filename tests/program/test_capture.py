@@ -102,6 +102,16 @@ class MinusTheOthers(Several):
         return self.linear(x - x.mean(0))
 
 
+class LooksBack(Several):
+    def forward(self, x):
+        return self.linear(x.cumsum(0))
+
+
+class Chosen(Several):
+    def forward(self, x):
+        return self.linear(x)[(x[:, 0] > 0).nonzero()[:, 0]]
+
+
 class Total(Several):
     def forward(self, x):
         return self.linear(x).sum(0)
@@ -109,7 +119,12 @@ class Total(Several):
 
 @pytest.mark.parametrize(
     ("module", "reason"),
-    [(MinusTheOthers(), "depend on the other samples"), (Total(), "one row of outputs per sample")],
+    [
+        (MinusTheOthers(), "depend on the other samples"),
+        (LooksBack(), "depend on the other samples"),
+        (Total(), "one row of outputs per sample"),
+        (Chosen(), "how many rows the forward returns depends"),
+    ],
 )
 def test_outputs_that_mix_samples_are_refused(module, reason):
     with pytest.raises(CaptureError, match=reason):
