@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import prod
 
 
@@ -110,3 +111,10 @@ def _places_in_product(product: Product) -> Iterator[Place]:
                     start = (index * factor.size + place.start) * inner
                     yield Place(place.atom, start, place.outer, place.inner * inner)
         outer *= factor.size
+
+
+def common_block(x: Product, y: Product) -> tuple[int, int]:
+    """Return how many leading factors of each have the same length together."""
+    ends = {prod(f.size for f in y.factors[:j]): j for j in range(1, len(y.factors) + 1)}
+    lengths = accumulate((f.size for f in x.factors), lambda a, b: a * b)
+    return next((i, ends[length]) for i, length in enumerate(lengths, 1) if length in ends)

@@ -36,6 +36,7 @@ from engine.symmetry.sizes import Sizes, UnsizedError
 from engine.symmetry.spaces import observe
 from engine.symmetry.symmetry import Symmetry
 from engine.symmetry.unify import Algebra, NoRefinementError
+from engine.symmetry.uses import renewed
 
 INPUT = "it meets an input of the model"
 OUTPUT = "it is an output of the model"
@@ -123,7 +124,7 @@ class _Walk:
         """Return a free axis where the constant is the same all along it."""
         size = constant.shape[axis]
         if size and bool((constant == constant.narrow(axis, 0, 1)).all()):
-            return self.algebra.free(size)
+            return self.algebra.unvarying(size)
         return self.algebra.fixed(size, CONSTANT)
 
     def _call(self, node: fx.Node) -> Value:
@@ -147,12 +148,12 @@ class _Walk:
     def _followed(self, call: Call) -> Value:
         """Hand on stretches that are known by themselves; join them where that does not go."""
         for source in call.node.all_input_nodes:
-            apart = self.values.get(source)
+            apart = call.values.get(source)
             if isinstance(apart, Apart):
                 value = followed(call, source, apart)
                 if value is not None:
                     return value
-                self.values[source] = joined(self.algebra, apart)
+                call.values[source] = self.values[source] = joined(self.algebra, apart)
         return None
 
     def _observe(self, call: Call, found: Rule, value: Value) -> None:
@@ -178,13 +179,20 @@ class _Walk:
             op=_op_name(node.target),
             name=str(node.target),
             arguments=arguments,
-            values=self.values,
+            values={source: self._used(source) for source in node.all_input_nodes},
             shapes=tuple(self.sizes.shape(tensor) for tensor in _tensors_of(node)),
             used_outputs=used,
             algebra=self.algebra,
             produced=self.produced,
             parameter_of=self._parameter_of,
         )
+
+    def _used(self, node: fx.Node) -> Value:
+        """Return a node's value for one use of it."""
+        value = self.values.get(node)
+        if isinstance(value, tuple):
+            return renewed(self.algebra, value)
+        return value
 
     def _parameter_of(self, argument: object) -> str | None:
         """Return the parameter that a node is, possibly seen through views and casts."""

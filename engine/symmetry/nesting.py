@@ -87,7 +87,7 @@ def find_nesting(
         parameters: the axes of every parameter; a pair is of use only where they hold it.
         algebra: brings expressions up to date and knows which atoms are fixed.
     """
-    same = algebra.same_fixed_atoms()
+    same = same_fixed_atoms(algebra)
     search = _Search(algebra, same)
     for space in sorted(spaces, key=search.length):  # the short ones rule out the most
         search.look_at(space)
@@ -100,6 +100,21 @@ def find_nesting(
         for atom in chain.from_iterable(search.terms(axis))
     )
     return Nesting(_choose(search.candidates, list(order)), same)
+
+
+def same_fixed_atoms(algebra: Algebra) -> dict[Atom, Atom]:
+    """Return fixed atom → one of the atoms that it met whole, the same for all of them."""
+    first: dict[Atom, Atom] = {}
+
+    def root(atom: Atom) -> Atom:
+        while (upper := first.get(atom, atom)) is not atom:
+            atom = upper
+        return atom
+
+    for x, y in algebra.met_fixed():
+        if isinstance(x, Atom) and isinstance(y, Atom) and root(x) is not root(y):
+            first[root(y)] = root(x)
+    return {atom: root(atom) for atom in first}
 
 
 class _Search:

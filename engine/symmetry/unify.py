@@ -11,9 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from math import prod
 
-from engine.symmetry.axes import EMPTY, ONE, Atom, Concat, Expression, Product, atoms
+from engine.symmetry.axes import (
+    EMPTY,
+    ONE,
+    Atom,
+    Concat,
+    Expression,
+    Product,
+    atoms,
+    common_block,
+)
 
 NO_REFINEMENT = "it is divided in two ways that have no common refinement"
 SINGLE = "it is a single unit"
@@ -29,6 +37,7 @@ class Algebra:
     def __init__(self) -> None:
         self._links: dict[Atom, Expression] = {}
         self._reasons: dict[Atom, str] = {}
+        self._unvarying: set[Atom] = set()
         self._met: list[tuple[Expression, Expression]] = []
 
     # --- making axes -------------------------------------------------------------------
@@ -38,6 +47,12 @@ class Algebra:
         if size < 2:
             return ONE if size else EMPTY
         return Atom(size)
+
+    def unvarying(self, size: int) -> Expression:
+        """Return an axis whose permutation leaves the one tensor that has it as it is."""
+        axis = self.free(size)
+        self._unvarying.update(atoms(axis))
+        return axis
 
     def fixed(self, size: int, reason: str) -> Expression:
         """Return an axis whose order carries a meaning, and why."""
@@ -97,24 +112,13 @@ class Algebra:
         """Return why a resolved, fixed axis is fixed."""
         return next((self._reasons[atom] for atom in atoms(expression)), SINGLE)
 
-    def same_fixed_atoms(self) -> dict[Atom, Atom]:
-        """Return fixed atom → one of the atoms that it met whole, the same for all of them.
+    def met_fixed(self) -> list[tuple[Expression, Expression]]:
+        """Return pairs of axes that met, one of them fixed: they need no link, neither moves."""
+        return [(self.resolve(left), self.resolve(right)) for left, right in self._met]
 
-        Fixed axes that meet need no link, since neither moves; only who wants to know
-        whether they number the same units asks here.
-        """
-        first: dict[Atom, Atom] = {}
-
-        def root(atom: Atom) -> Atom:
-            while (upper := first.get(atom, atom)) is not atom:
-                atom = upper
-            return atom
-
-        for left, right in self._met:
-            x, y = self.resolve(left), self.resolve(right)
-            if isinstance(x, Atom) and isinstance(y, Atom) and root(x) is not root(y):
-                first[root(y)] = root(x)
-        return {atom: root(atom) for atom in first}
+    def is_unvarying(self, atom: Atom) -> bool:
+        """Return whether the one tensor that has an atom is the same under its permutations."""
+        return atom in self._unvarying
 
     # --- constraining axes -------------------------------------------------------------
 
@@ -122,6 +126,7 @@ class Algebra:
         """Fix every atom of an axis; atoms that are fixed already keep their reason."""
         for atom in atoms(self.resolve(expression)):
             self._reasons.setdefault(atom, reason)
+            self._unvarying.discard(atom)
 
     def unify(self, left: Expression, right: Expression) -> None:
         """Make two axes of the same length permute together.
@@ -134,6 +139,9 @@ class Algebra:
             raise NoRefinementError(f"lengths {x.size} and {y.size} differ")
         if x == y:
             return
+        both = {*atoms(x), *atoms(y)}
+        if not both <= self._unvarying:  # what meets an axis that tensors vary along does so too
+            self._unvarying -= both
         if self.is_fixed(x) or self.is_fixed(y):
             self._met.append((x, y))
         if self.is_fixed(x):
@@ -173,7 +181,7 @@ class Algebra:
             x, y = y, x
         p, q = x.factors[0], y.factors[0]
         if p.size % q.size:
-            i, j = _common_block(x, y)
+            i, j = common_block(x, y)
             for factor in (*x.factors[:i], *y.factors[:j]):
                 self.fix(factor, NO_REFINEMENT)
             self.unify(Product(x.factors[i:]), Product(y.factors[j:]))
@@ -221,9 +229,12 @@ class Algebra:
         if atom in self._reasons:
             head, tail = (self.fixed(size, self._reasons[atom]) for size in sizes)
         else:
-            head, tail = (self.free(size) for size in sizes)
+            head, tail = (self._part(atom, size) for size in sizes)
             self._links[atom] = self.concat((head, tail))
         return head, tail
+
+    def _part(self, atom: Atom, size: int) -> Expression:
+        return self.unvarying(size) if atom in self._unvarying else self.free(size)
 
     def _cut_concat(self, concat: Concat, offset: int) -> tuple[Expression, Expression]:
         ends = list(accumulate(part.size for part in concat.parts))
@@ -264,7 +275,7 @@ class Algebra:
         if atom in self._reasons:
             outside, inside = (self.fixed(size, self._reasons[atom]) for size in sizes)
         else:
-            outside, inside = (self.free(size) for size in sizes)
+            outside, inside = (self._part(atom, size) for size in sizes)
             self._links[atom] = Product((outside, inside))
         return outside, inside
 
@@ -286,10 +297,3 @@ class Algebra:
             self.product([self.resolve(factor) for factor in outside]),
             self.product([self.resolve(factor) for factor in inside]),
         )
-
-
-def _common_block(x: Product, y: Product) -> tuple[int, int]:
-    """Return how many leading factors of each have the same length together."""
-    ends = {prod(f.size for f in y.factors[:j]): j for j in range(1, len(y.factors) + 1)}
-    lengths = accumulate((f.size for f in x.factors), lambda a, b: a * b)
-    return next((i, ends[length]) for i, length in enumerate(lengths, 1) if length in ends)

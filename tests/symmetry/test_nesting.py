@@ -45,7 +45,7 @@ def nest_by_force(seen, contacts, parameters, algebra):
     """Nest the inner units of the first parameter, whatever the graph says."""
     axes = [algebra.resolve(axis) for axis in next(iter(parameters))]
     outer, inner = axes[1].factors if len(axes) == 2 else (axes[0], axes[2])
-    return nesting.Nesting({inner: outer}, algebra.same_fixed_atoms())
+    return nesting.Nesting({inner: outer}, nesting.same_fixed_atoms(algebra))
 
 
 @pytest.mark.parametrize("name", [name for name in SHARED if name not in UNITS_APART])

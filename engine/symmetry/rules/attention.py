@@ -30,5 +30,5 @@ def _repeated(call: Call, q: Axes, part: Axes) -> Axes:
     if q[-3].size % have:
         raise NoRuleError
     algebra = call.algebra
-    copies: Expression = algebra.free(q[-3].size // have)
+    copies: Expression = algebra.unvarying(q[-3].size // have)
     return replaced(part, at, algebra.product([algebra.resolve(part[-3]), copies]))

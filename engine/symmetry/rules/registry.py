@@ -157,7 +157,7 @@ class Call:
 
     def free(self, sizes: Iterable[int]) -> Axes:
         """Return new axes along which the tensor is constant, so that any order will do."""
-        return tuple(self.algebra.free(size) for size in sizes)
+        return tuple(self.algebra.unvarying(size) for size in sizes)
 
     def produce(self, argument: str, axis: Expression) -> None:
         """Note that a parameter makes an axis: a group is called after its first maker."""
@@ -172,7 +172,7 @@ class Call:
             meeting = [a[-offset] for a in operands if len(a) >= offset and a[-offset].size != 1]
             for other in meeting[1:]:
                 self.unify(meeting[0], other)
-            result.append(meeting[0] if meeting else self.algebra.free(size))
+            result.append(meeting[0] if meeting else self.algebra.unvarying(size))
         return tuple(reversed(result))
 
     def _because(self, why: str) -> str:

@@ -62,7 +62,7 @@ def repeat(call: Call) -> Value:
     x, algebra = call.axes("self"), call.algebra
     x = (*[ONE] * (len(call.shape) - len(x)), *x)
     return tuple(
-        algebra.product([algebra.free(size // axis.size), algebra.resolve(axis)])
+        algebra.product([algebra.unvarying(size // axis.size), algebra.resolve(axis)])
         for axis, size in zip(x, call.shape, strict=True)
     )
 
@@ -72,7 +72,7 @@ def repeat_interleave(call: Call) -> Value:
     """Each unit several times in a row: the copy is the inner factor."""
     x, algebra = list(call.axes("self")), call.algebra
     index = call.integer("dim")
-    copies = algebra.free(call.integer("repeats"))
+    copies = algebra.unvarying(call.integer("repeats"))
     x[index] = algebra.product([algebra.resolve(x[index]), copies])
     return tuple(x)
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from tests.symmetry.rules.case import flat, image
+
+
+def shared(zeros: Tensor, h: Tensor, p) -> Tensor:
+    return ((h + zeros).relu() @ p.v + zeros).relu()
+
+
+def twice(h: Tensor, p) -> Tensor:
+    same = torch.eye(4)
+    return (h @ (p.v + same)).relu() @ (p.u @ (p.u.mT @ p.u + same))
+
 
 SHAPE = (
     flat("view and back", lambda h, p: h.view(-1, 2, 2).relu().reshape(-1, 4), 2, 2),
@@ -27,6 +38,16 @@ SHAPE = (
     flat("repeat", lambda h, p: h.repeat(1, 3) @ p.a, 3, 4, 4, a=(12, 4)),
     flat("repeat_interleave", lambda h, p: h.repeat_interleave(3, 1) @ p.a, 3, 4, 4, a=(12, 4)),
     flat("zeros and ones", lambda h, p: h + torch.zeros_like(h) + h.new_ones(4), 4),
+    flat(
+        "zeros that two layers share",
+        lambda h, p: shared(torch.zeros(4), h, p),
+        4,
+        4,
+        v=(4, 4),
+    ),
+    flat("identity matrix", lambda h, p: h @ (p.v + torch.eye(4)), 4, v=(4, 4)),
+    flat("identity matrix twice", twice, 4, 4, v=(4, 4), u=(4, 4)),
+    flat("ones that are summed up", lambda h, p: h * torch.ones(4).cumsum(0)),
     flat("arange", lambda h, p: h + torch.arange(4)),
     flat(
         "complex numbers",
