@@ -65,6 +65,10 @@ ELEMENTWISE = frozenset(
         *("index_select", "index", "_unsafe_index", "gather", "take_along_dim", "scatter"),
         *("scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_put"),
         *("_unsafe_index_put", "_index_put_impl"),
+        # elements read and written by number along fixed axes, constants
+        *("gather", "take_along_dim", "scatter", "scatter_add", "index_put", "slice_scatter"),
+        *("select_scatter", "one_hot", "bucketize", "diff", "broadcast_tensors", "empty"),
+        *("empty_like", "new_empty", "max_unpool2d", "max_unpool3d", "grid_sampler"),
         # positions in space, each channel by itself
         *("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d"),
         *("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
@@ -213,6 +217,10 @@ def _outside(axis: Expression, inner: int) -> Expression:
     raise LookupError
 
 
+def _weight_norm(call: Call, _: Axes) -> Iterator[Axes]:
+    yield call.axes("g")
+
+
 def _instance_norm(_: Call, output: Axes) -> Iterator[Axes]:
     yield output[:2]
 
@@ -236,5 +244,6 @@ RUNS: dict[str, Spaces] = {
     "_fused_rms_norm": _layer_norm,
     **dict.fromkeys(("group_norm", "native_group_norm"), _group_norm),
     "instance_norm": _instance_norm,
+    **dict.fromkeys(("_weight_norm", "_weight_norm_interface"), _weight_norm),
 }
 """Op → the axes that it runs through besides those of its tensors."""

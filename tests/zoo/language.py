@@ -185,6 +185,7 @@ ARCHITECTURES = (
                  lambda: Decoder(GroupedQueries("neighbours", True), GatedMLP(), True), IDS,
                  (12, 2, 2, 6, 9)),
     Architecture("Mixture of experts", "Mixtral",
-                 lambda: Decoder(GroupedQueries("halves", True), Experts(), False), IDS),
+                 lambda: Decoder(GroupedQueries("halves", True), Experts(), False), IDS,
+                 (12, 2, 2, 6, 7)),
     Architecture("Mamba, unrolled", "Mamba", Scan, IDS, (12, 10, 3, 4)),
 )  # fmt: skip
