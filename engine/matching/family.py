@@ -10,7 +10,7 @@ asks for, until it asks for no other; this finds good orders, not always the bes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -78,18 +78,22 @@ class Family:
         """Return the names of the groups whose permutations change what it finds."""
         return frozenset().union(*(site.neighbours for site in self.sites))
 
-    def visit(self, perms: Perms, solver: lap.Solver) -> tuple[float, dict[str, Tensor], float]:
+    def visit(
+        self, perms: Perms, solver: lap.Solver, known: Collection[str] | None = None
+    ) -> tuple[float, dict[str, Tensor], float]:
         """Return the gain, the groups that change, and the rounding that the gain may have.
 
         Args:
             perms: the permutations of all groups.
             solver: solves the assignment problems.
+            known: if given, only the sites where no other groups than these count.
 
         Raises:
             MatchingError: a cost is not finite.
         """
         current = self._current(perms)
-        pairs = Pairs(self.sites, perms, self.sizes, self.copies, self.outer is not None, solver)
+        sites = [s for s in self.sites if known is None or s.neighbours.issubset(known)]
+        pairs = Pairs(sites, perms, self.sizes, self.copies, self.outer is not None, solver)
         if not pairs.finite:
             raise MatchingError(
                 f"the matching cost of {self.head} is not finite: its weights are too large to "

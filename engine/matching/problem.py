@@ -102,13 +102,14 @@ class Problem:
         """Return a uniformly random permutation of each group."""
         return {name: drawn(g, generator).to(self.device) for name, g in self.groups.items()}
 
-    def cost(self, group: str, perms: Perms) -> Tensor:
+    def cost(self, group: str, perms: Perms, known: Collection[str] | None = None) -> Tensor:
         """Return C with C[i, j] = what unit j of b brings in the place of unit i of a.
 
         Args:
             group: the group to be matched.
             perms: the permutations of all groups; that of `group` itself counts only where
                 a parameter carries it on two axes.
+            known: if given, only the sites where no other groups than these count.
 
         Returns:
             [n, n] in the working dtype.
@@ -116,7 +117,8 @@ class Problem:
         n = self.sizes[group]
         cost = torch.zeros(n, n, dtype=self.dtype, device=self.device)
         for site in self.sites[group]:
-            site.add_cost(cost, perms)
+            if known is None or site.neighbours.issubset(known):
+                site.add_cost(cost, perms)
         return cost
 
     def change(self, cost: Tensor, group: str, then: Perms, now: Perms) -> None:

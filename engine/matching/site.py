@@ -42,6 +42,11 @@ class Site:
         self._b = self._form(b)
 
     @property
+    def a(self) -> Tensor:
+        """Return a's entries of this site."""
+        return self._a
+
+    @property
     def neighbours(self) -> frozenset[str]:
         """Return the names of the groups whose permutations change this site's cost."""
         return frozenset(o.group for carried in self.others.values() for o in carried)

@@ -1,10 +1,10 @@
 """Weight matching: the permutation of b that lies closest to a in weight space.
 
 Maximises ⟨a, π(b)⟩, equivalently minimises ‖a − π(b)‖ (Ainsworth et al. 2022, arXiv
-2209.04836, section 3.2), by coordinate descent from the identity and, with restarts, from
-random permutations. Needs no data. Running statistics of BatchNorm are permuted with their
-layer but do not enter the objective. Finds no symmetry beyond permutations (no scales, no
-signs).
+2209.04836, section 3.2), by coordinate descent from the identity (for networks with nested
+groups from an anchored start) and, with restarts, from random permutations. Needs no data.
+Running statistics of BatchNorm are permuted with their layer but do not enter the objective.
+Finds no symmetry beyond permutations (no scales, no signs).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from engine.errors import MatchingError
+from engine.matching.anchored import anchored_start
 from engine.matching.descent import Descent, Progress, ShouldStop, coordinate_descent
 from engine.matching.problem import Problem
 from engine.matching.result import MatchResult, StopReason
-from engine.symmetry import Permutation
+from engine.symmetry import Perms, Permutation
 
 if TYPE_CHECKING:
     from engine.program import Program
@@ -50,7 +51,7 @@ def match_weights(
         a: reference parameters by name.
         b: parameters to be permuted.
         seed: seed of the visiting orders and random starts.
-        restarts: number of starts, at least 1: the first from the identity, further ones
+        restarts: number of starts, at least 1: the first from `first_start`, further ones
             from random permutations; the best objective wins.
         max_sweeps: at most this many sweeps per start, at least 1.
         progress: called after each sweep with its number (over all starts) and the
@@ -70,7 +71,7 @@ def match_weights(
         problem = Problem(symmetry, a, b, exclude=program.statistics_names, device=device)
         starts = _all_starts(problem, seed, restarts, max_sweeps, progress, should_stop)
         finals = [problem.objective(start.perms) for start in starts]
-        identity = starts[0].trace[0]
+        identity = problem.objective(problem.identity())
     # Rounding may rank two starts that ended at the same permutation: the first one wins.
     best = max(range(len(starts)), key=lambda k: (finals[k], -k))
     stopped = starts[-1].stop_reason
@@ -106,7 +107,7 @@ def _all_starts(
         swept = sum(descent.sweeps for descent in done)
         descent = coordinate_descent(
             problem,
-            problem.random(generator) if number else problem.identity(),
+            problem.random(generator) if number else first_start(problem, should_stop),
             generator,
             max_sweeps=max_sweeps,
             progress=None if progress is None else _counted_from(swept, progress),
@@ -116,6 +117,19 @@ def _all_starts(
         if descent.stop_reason is StopReason.CANCELLED:
             break
     return done
+
+
+def first_start(problem: Problem, should_stop: ShouldStop | None = None) -> Perms:
+    """Return the identity, or for networks with nested groups an anchored start if it is better.
+
+    Those are mostly transformers, whose residual streams the identity says little about.
+    """
+    identity = problem.identity()
+    if not problem.families:
+        return identity
+    anchored = anchored_start(problem, should_stop=should_stop)
+    better = problem.objective(anchored) > problem.objective(identity)
+    return anchored if better else identity
 
 
 def _counted_from(swept: int, progress: Progress) -> Progress:
