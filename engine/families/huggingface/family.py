@@ -158,6 +158,7 @@ def recognise_config(
     names = find_names(own, ties, shapes)
     aside = left_aside(shapes, set(names.values()) | _spellings(ties, shapes))
     _check_ties(ties, shapes, equal)
+    held = len(set(names.values()))
     length = length_of(module, overrides) if kind != "vit" else 0
     return Recognition(
         family=FAMILY.name,
@@ -165,7 +166,7 @@ def recognise_config(
         evidence=(
             f"config.json describes a {model.title} ({model.name}).",
             *evidence_of(module, model),
-            f"All {len(own)} tensors that it asks for are there, with their shapes.",
+            f"All {held} tensors that it asks for are there, with their shapes.",
         ),
         assumptions=assumptions_of(length, aside),
         config=described,

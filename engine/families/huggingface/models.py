@@ -57,6 +57,8 @@ SAME_AS: Mapping[str, str] = {
     "BertForPreTraining": "BertForMaskedLM",
     "GPT2Model": "GPT2LMHeadModel",
 }
+# They change no output, and transformers warns where the vocabulary has none of that number.
+NO_SPECIAL_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 BASES = frozenset({"BertModel", "ViTModel"})  # their poolers are no part of the features
 CONFIGS: Mapping[str, str] = {
     "gpt2": "GPT2Config",
@@ -102,7 +104,7 @@ def build_model(config: Mapping[str, Any]) -> nn.Module:
             f"A {MODELS[kind][0].title} of a config.json needs the optional package "
             f"transformers: {PIP_LINE}"
         ) from error
-    values = {**config["settings"], "use_cache": False}
+    values = {**config["settings"], **NO_SPECIAL_TOKENS, "use_cache": False}
     try:
         made = getattr(configuration, CONFIGS[kind])(**values)
         made._attn_implementation = "sdpa"
