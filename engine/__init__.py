@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.data import Dataset, load_dataset
     from engine.families import build_program, recognise
     from engine.landscape import Span, evaluate, line, make_plane
-    from engine.matching import MatchResult, match_weights
+    from engine.matching import MatchResult, match_activations, match_weights, straight_through
     from engine.program import Program, capture, read_program, save_program
     from engine.studies import CompareOptions, CompareResult, compare
     from engine.symmetry import Permutation, Symmetry, derive_symmetry, equivalence, prove
@@ -26,7 +26,12 @@ _HOMES = {
     "engine.data": ("Dataset", "load_dataset"),
     "engine.families": ("build_program", "recognise"),
     "engine.landscape": ("Span", "evaluate", "line", "make_plane"),
-    "engine.matching": ("MatchResult", "match_weights"),
+    "engine.matching": (
+        "MatchResult",
+        "match_activations",
+        "match_weights",
+        "straight_through",
+    ),
     "engine.program": ("Program", "capture", "read_program", "save_program"),
     "engine.studies": ("CompareOptions", "CompareResult", "compare"),
     "engine.symmetry": ("Permutation", "Symmetry", "derive_symmetry", "equivalence", "prove"),
@@ -53,8 +58,10 @@ __all__ = [
     "Symmetry",
     "derive_symmetry",
     "equivalence",
+    "match_activations",
     "match_weights",
     "prove",
+    "straight_through",
     # landscapes and whole questions
     "CompareOptions",
     "CompareResult",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 import torch
 
 from engine.checkpoints import about, load_checkpoint, write_checkpoint
 from engine.commandline.destination import output_file
+from engine.commandline.methods import add_method_options, check_method, details, matched
 from engine.commandline.output import add_json, byte_bar, print_json
-from engine.commandline.values import add_family_options, pairs, positive, samples, seed
+from engine.commandline.values import add_family_options, pairs, samples, seed
 from engine.data import load_dataset
 from engine.data.fit import fit_data
-from engine.matching import match_weights
 from engine.program import Program
 from engine.studies.subject import prepare
 from engine.symmetry import derive_symmetry, equivalence, prove
@@ -29,10 +28,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write π(B) as safetensors")
     parser.add_argument("--permutation", metavar="FILE", help="write π itself as safetensors")
     parser.add_argument("--seed", type=seed, default=0, help="of visiting orders and starts")
-    parser.add_argument("--restarts", type=positive, default=1, help="starts; the best one wins")
-    parser.add_argument("--max-sweeps", type=positive, default=100)
-    parser.add_argument("--data", help="check π(B) ≡ B on this data set instead of random inputs")
-    parser.add_argument("--samples", type=samples, default=2000, help="images of it, or 'all'")
+    add_method_options(parser)
+    parser.add_argument(
+        "--data", help="what a method sees; π(B) ≡ B is checked on it instead of random inputs"
+    )
+    parser.add_argument("--samples", type=samples, default=2000, help="samples of it, or 'all'")
     add_family_options(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         BasinscopeError: the pair, the model or the data cannot be used.
     """
+    check_method(options)
     given = (options.a, options.b)
     if options.output is not None:
         output_file(options.output, *given)
@@ -55,16 +56,7 @@ def run(options: argparse.Namespace) -> None:
     symmetry = derive_symmetry(program)
     with about(b):
         prove(program, symmetry, b.tensors, seed=options.seed)
-    result = match_weights(
-        program,
-        symmetry,
-        a.tensors,
-        b.tensors,
-        seed=options.seed,
-        restarts=options.restarts,
-        max_sweeps=options.max_sweeps,
-        progress=lambda sweep, value: print(f"sweep {sweep}: {value:.6g}", file=sys.stderr),
-    )
+    result = matched(options, program, symmetry, a.tensors, b.tensors)
     pi_b = symmetry.apply(result.permutation, b.tensors)
     inputs, kind = _inputs(program, options)
     same = equivalence(program, b.tensors, pi_b, inputs)
@@ -73,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
     if options.permutation:
         result.permutation.save(options.permutation)
     report = {
+        "method": result.method,
         "objective": result.objective,
         "objective_identity": result.objective_identity,
         "trace": list(result.trace),
@@ -84,12 +77,14 @@ def run(options: argparse.Namespace) -> None:
         "max_abs_logit": same.max_abs_logit,
         "checked_on": f"{same.samples} {kind}",
         "output": options.output,
+        **details(result),
     }
     if options.json:
         print_json(report)
         return
     print(f"objective {result.objective_identity:.6g} → {result.objective:.6g}")
-    print(f"{result.sweeps} sweeps in {result.seconds:.2f} s. {result.stop_reason.sentence}")
+    steps = "steps" if result.method == "ste" else "sweeps"
+    print(f"{result.sweeps} {steps} in {result.seconds:.2f} s. {result.stop_reason.sentence}")
     print(
         f"π(B) is B: the largest difference in any logit on {report['checked_on']} is "
         f"{same.max_abs_logit_difference:.1e}"

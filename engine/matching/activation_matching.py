@@ -25,7 +25,7 @@ from torch import Tensor
 
 from engine.errors import MatchingError
 from engine.matching.descent import coordinate_descent
-from engine.matching.problem import Problem, check_fit
+from engine.matching.problem import Problem
 from engine.matching.result import MatchResult, StopReason
 from engine.matching.tap_statistics import STATISTICS, Models, Statistic, Sums, tap_sums
 from engine.symmetry import Occurrence, Permutation, Symmetry
@@ -100,7 +100,7 @@ def match_activations(
     began = time.perf_counter()
     given = inputs if isinstance(inputs, tuple) else (inputs,)
     _check_options(statistic, mixture, batch_size, given)
-    check_fit(symmetry, symmetry.layouts, a, b)
+    weights = Problem(symmetry, a, b, exclude=program.statistics_names, device=device)
     found = _taps(program, symmetry, mixture)
     _check_memory(symmetry, found)
     with torch.inference_mode():
@@ -126,7 +126,6 @@ def match_activations(
             max_sweeps=MOST_SWEEPS,
             should_stop=should_stop,
         )
-        weights = Problem(symmetry, a, b, exclude=program.statistics_names, device=device)
         objective = weights.objective(descent.perms)
         return ActivationMatch(
             permutation=Permutation(descent.perms, symmetry.within),
@@ -135,7 +134,7 @@ def match_activations(
             trace=descent.trace,
             sweeps=descent.sweeps,
             restarts=(objective,),
-            stop_reason=descent.stop_reason if done else StopReason.CANCELLED,
+            stop_reason=_reason(symmetry, descent.stop_reason if done else None),
             seconds=time.perf_counter() - began,
             method=METHOD,
             seed=seed,
@@ -145,6 +144,13 @@ def match_activations(
             mixture=mixture,
             samples=len(given[0]),
         )
+
+
+def _reason(symmetry: Symmetry, reason: StopReason | None) -> StopReason:
+    """Return why it stopped; None where the data was not read to its end."""
+    if not symmetry.groups:
+        return StopReason.NO_SYMMETRY
+    return StopReason.CANCELLED if reason is None else reason
 
 
 def _check_options(

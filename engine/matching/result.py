@@ -15,6 +15,7 @@ class StopReason(Enum):
 
     CONVERGED = "converged"
     MAX_SWEEPS = "max_sweeps"
+    ALL_STEPS = "all_steps"
     CANCELLED = "cancelled"
     NO_SYMMETRY = "no_symmetry"
 
@@ -28,6 +29,7 @@ _SENTENCES = {
     StopReason.CONVERGED: "A whole sweep over all permutations brought no further gain.",
     StopReason.MAX_SWEEPS: "The largest allowed number of sweeps was reached; "
     "more sweeps may still improve the match.",
+    StopReason.ALL_STEPS: "All steps were taken; the permutation with the lowest loss is kept.",
     StopReason.CANCELLED: "The matching was cancelled; the best permutation so far is kept.",
     StopReason.NO_SYMMETRY: "The model has no permutation symmetry, so nothing can be matched.",
 }

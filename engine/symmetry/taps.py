@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from torch import fx
 
 from engine.program import Program
-from engine.symmetry.axes import Atom, places
+from engine.symmetry.axes import Atom, Expression, places
 from engine.symmetry.derive import _Walk
 from engine.symmetry.groups import Group, Occurrence, collect_groups, nested_occurrences
 from engine.symmetry.nesting import find_nesting
@@ -171,7 +171,7 @@ class _Search:
         return node
 
 
-def _places(name: str, index: int, axis) -> Iterator[tuple[Atom, Occurrence]]:
+def _places(name: str, index: int, axis: Expression) -> Iterator[tuple[Atom, Occurrence]]:
     for place in places(axis):
         yield (
             place.atom,

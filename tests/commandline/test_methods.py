@@ -1,0 +1,71 @@
+"""`match --method`: every method from the command line, and what one lacks is said at once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import engine
+from engine.commandline import main
+from engine.families import build_program, recognise
+from engine.matching import METHODS, Needs
+from engine.symmetry import derive_symmetry
+
+
+@pytest.fixture
+def planted(tmp_path):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(784, 12), nn.ReLU(), nn.Linear(12, 10))
+    a = {name: tensor.detach() for name, tensor in module.state_dict().items()}
+    symmetry = derive_symmetry(build_program(recognise(a)))
+    permutation = symmetry.random(torch.Generator().manual_seed(5))
+    paths = [tmp_path / name for name in ("a.safetensors", "b.safetensors")]
+    for path, tensors in zip(paths, (a, symmetry.apply(permutation, a)), strict=True):
+        save_file(tensors, path)
+    return [str(path) for path in paths]
+
+
+OPTIONS = {
+    "weight": ([], {}),
+    "activation": (["--data", "mnist", "--statistic", "inner_product"], {"samples": 100}),
+    "ste": (["--data", "mnist", "--steps", "2"], {"judged_on": 100, "best_step": 0}),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_recovers_a_planted_permutation(method, planted, tmp_path, capsys):
+    extra, expected = OPTIONS[method]
+    output = tmp_path / "pi.safetensors"
+    given = ["match", *planted, "--method", method, "-o", str(output), "--samples", "100", "--json"]
+    assert main([*given, *extra]) == 0
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert report["method"] == method
+    assert expected.items() <= report.items()
+    assert {"weight": "sweep 1", "activation": "samples 100 of 100", "ste": "step 2"}[method] in (
+        captured.err
+    )
+    a, pi_b = load_file(planted[0]), load_file(output)
+    assert all(torch.equal(pi_b[name], tensor) for name, tensor in a.items())
+
+
+def test_a_mixture_is_taken(planted, capsys):
+    given = ["match", *planted, "--method", "activation", "--mixture", "0.5", "--data", "mnist"]
+    assert main([*given, "--samples", "50"]) == 0
+    assert "sweeps in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", [m.key for m in METHODS.values() if m.needs != Needs.NOTHING])
+def test_a_method_without_its_data_says_so_before_it_reads_anything(method, capsys):
+    assert main(["match", "no-such-file", "nor-this", "--method", method]) == 1
+    message = capsys.readouterr().err
+    assert f"{METHODS[method].title} needs {METHODS[method].needs.value}: give --data" in message
+
+
+def test_every_method_is_a_function_of_the_engine():
+    for method in METHODS.values():
+        assert callable(getattr(engine, method.call))
