@@ -179,6 +179,29 @@ def _(parts: Parts) -> None:
     parts.signature["input_specs"][-1]["user_input"]["arg"]["as_tensor"]["name"] = "x=print(1)"
 
 
+@mutation("input of a reserved name", "its input 'self' has a name with another meaning")
+def _(parts: Parts) -> None:
+    parts.graph["tensor_values"]["self"] = parts.graph["tensor_values"].pop("x")
+    parts.graph["inputs"][-1]["as_tensor"]["name"] = "self"
+    parts.signature["input_specs"][-1]["user_input"]["arg"]["as_tensor"]["name"] = "self"
+
+
+@mutation("a node's name in several lines", r"uses 'tanh.nrun me' as a name")
+def _(parts: Parts) -> None:
+    parts.node("tanh")["name"] = "tanh\nrun me"
+
+
+@mutation("one tensor under two names", "its graph takes 'enter.weight' under two names")
+def _(parts: Parts) -> None:
+    parts.signature["input_specs"][1]["parameter"]["parameter_name"] = "enter.weight"
+
+
+@mutation("weight and constant", "holds 'leave.bias' as a weight and as a constant")
+def _(parts: Parts) -> None:
+    config = parts.constants["config"]
+    config["leave.bias"] = config["lifted_tensor_0"]
+
+
 @mutation("no output", r"its output 'ghost' is not computed")
 def _(parts: Parts) -> None:
     parts.graph["outputs"][0]["as_tensor"]["name"] = "ghost"

@@ -121,10 +121,6 @@ def test_half_precision_is_kept_and_computed_in_any(tmp_path):
     torch.testing.assert_close(program(wide, x.double()), module.double()(x.double()))
 
 
-class Output(dict):
-    """What Hugging Face's models return: a mapping with an attribute for each key."""
-
-
 class Several(nn.Module):
     """Two inputs, one of them tokens, and a mapping as output, logits not first."""
 

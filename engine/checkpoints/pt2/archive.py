@@ -187,7 +187,13 @@ def _check_bound(
 ) -> None:
     """Check that the file holds every tensor that its graph reads."""
     held = {True: {p.name for p in weights}, False: {p.name for p in constants}}
+    if both := sorted(held[True] & held[False]):
+        raise CheckpointError(f"it holds {shown(both[0])} as a weight and as a constant")
+    seen: set[str] = set()
     for binding in graph.signature.bindings:
+        if binding.tensor in seen:
+            raise CheckpointError(f"its graph takes {shown(binding.tensor)} under two names")
+        seen.add(binding.tensor)
         if binding.tensor not in held[binding.persistent]:
             raise CheckpointError(
                 f"its graph reads the {binding.kind} {shown(binding.tensor)}, which is not there"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import keyword
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,12 +22,14 @@ from engine.checkpoints.admission import shown
 from engine.checkpoints.pt2.document import Entry
 from engine.checkpoints.pt2.schema import STRIDED, dtype_of
 from engine.checkpoints.pt2.signature import Signature, read_signature
-from engine.checkpoints.pt2.steps import Step, read_step
+from engine.checkpoints.pt2.steps import Step, check_identifier, read_step
 from engine.checkpoints.pt2.values import Ref, read_value, references
 from engine.errors import CheckpointError, LimitError
 
 MOST_STEPS = 50_000
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}", re.ASCII)
+_RESERVED = frozenset({"self", "torch", "device", "inf", "nan", "NoneType", "pytree", "fx_pytree"})
+"""Names that mean something else in code that torch writes for a graph."""
+
 BATCH_LINE = (
     "export it with a batch of any size: engine.save_program(module, example_inputs, path), or "
     "torch.export.export(module.eval(), (x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))"
@@ -184,8 +185,9 @@ def _check_order(graph: Entry, signature: Signature, steps: tuple[Step, ...]) ->
     placeholders = signature.placeholders
     for name in placeholders:
         _introduce(name, known)
-    if keyword_inputs := [name for name in signature.inputs if keyword.iskeyword(name)]:
-        raise CheckpointError(f"its input {shown(keyword_inputs[0])} has no usable name")
+    for name in signature.inputs:
+        if keyword.iskeyword(name) or name in _RESERVED:
+            raise CheckpointError(f"its input {shown(name)} has a name with another meaning")
     later = {name for step in steps for name in step.produced}
     for step in steps:
         for ref in references(tuple(value for _, value, _ in step.arguments)):
@@ -203,8 +205,7 @@ def _check_order(graph: Entry, signature: Signature, steps: tuple[Step, ...]) ->
 
 
 def _introduce(name: str, known: set[str]) -> None:
-    if not _NAME.fullmatch(name):
-        raise CheckpointError(f"its graph uses {shown(name)} as a name")
+    check_identifier(name)
     if name in known:
         raise CheckpointError(f"its graph gives the name {shown(name)} twice")
     known.add(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ _CAUSES = (
     (UNWRITTEN, "it shows memory that nobody has written; use torch.zeros"),
 )
 _SYMBOLIC_OUTPUTS = ("as_sym_int", "as_sym_bool", "as_sym_float")
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}", re.ASCII)
 
 Argument = tuple[str, Any, bool]
 """Name in the operation's schema, value, and whether it is given by that name."""
@@ -72,10 +75,17 @@ def read_step(node: Entry) -> Step:
     if len(set(names)) != len(names):
         raise CheckpointError(f"{node.place} gives one argument twice")
     name = node.text("name") if node.has("name") else target.split(".")[-2]
+    check_identifier(name)
     step = Step(name, target, arguments, outputs)
     if not step.produced and "._assert_" not in target:
         raise CheckpointError(f"{node.place} has no result")
     return step
+
+
+def check_identifier(name: str) -> None:
+    """Raise CheckpointError where a name of the graph is no plain identifier."""
+    if not _NAME.fullmatch(name):
+        raise CheckpointError(f"its graph uses {shown(name)} as a name")
 
 
 def _argument(argument: Entry) -> Argument:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from engine.checkpoints.admission import byte_size
+from engine.checkpoints.admission import byte_size, reason
 from engine.checkpoints.pt2 import BATCH_LINE, Architecture, Step, unpack_architecture
 from engine.errors import CaptureError, CheckpointError, LimitError
 from engine.program.capture import SMALLEST_BATCH, capture
@@ -39,16 +39,18 @@ def build_exported(graph: bytes, tensors: Mapping[str, Tensor]) -> Program:
     """
     architecture = unpack_architecture(graph)
     _check_runs(architecture, tensors)
-    module, names = replica(architecture, tensors)
     inputs = tuple(
         torch.zeros(SMALLEST_BATCH, *given.shape, dtype=given.dtype)
         for given in architecture.graph.inputs
     )
     try:
+        module, names = replica(architecture, tensors)
         program = capture(module, inputs)
     except CaptureError as error:
         text = str(error).replace("Replica cannot be traced", "its graph cannot be traced")
         raise CaptureError(text) from error
+    except Exception as error:  # a graph that nobody's module gave may surprise torch anywhere
+        raise CaptureError(f"its graph cannot be traced: {reason(error)}") from error
     own = {inside: names[inside] for inside in program.parameters if inside in names}
     return program.renamed(own) if own else program
 

@@ -35,7 +35,7 @@ def replica(
     graph = architecture.graph
     bindings = graph.signature.bindings
     names = [binding.tensor for binding in bindings] + list(architecture.ties)
-    plain = all(_is_plain(name) for name in names)
+    plain = all(_is_plain(name) for name in names) and not _nested(names)
     inside = {name: name if plain else f"tensor_{i}" for i, name in enumerate(dict.fromkeys(names))}
     root = _with_signature(tuple(given.name for given in graph.inputs))
     places: dict[str, tuple[nn.Module, str]] = {}
@@ -108,6 +108,12 @@ def _register_aliases(
 
 def _parameter(tensor: Tensor) -> nn.Parameter:
     return nn.Parameter(tensor, requires_grad=tensor.is_floating_point())
+
+
+def _nested(names: list[str]) -> bool:
+    """Whether a tensor's name is also the path to another tensor."""
+    parents = {name[:at] for name in names for at, sign in enumerate(name) if sign == "."}
+    return any(name in parents for name in names)
 
 
 def _is_plain(name: str) -> bool:
