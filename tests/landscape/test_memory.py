@@ -129,3 +129,19 @@ def test_an_empty_batch_is_refused():
     program = program_of(MODELS[0])
     with pytest.raises(LandscapeError, match="at least 1 sample; 0 was asked"):
         choose_batch_size(program, 0)
+
+
+@pytest.mark.parametrize("chunk", [1 << 16, 1 << 30])
+def test_the_loss_of_a_large_vocabulary_is_bounded_by_the_chunk_it_widens(chunk, monkeypatch):
+    monkeypatch.setattr("engine.landscape.loss.CHUNK_BYTES", chunk)
+    monkeypatch.setattr("engine.landscape.memory.CHUNK_BYTES", chunk)
+    module = nn.Sequential(nn.Embedding(1000, 4), nn.Linear(4, 1000))
+    x = torch.zeros(8, 16, dtype=torch.int64)
+    program = capture(module, x)
+    scores = 8 * 16 * 1000 * 4
+    estimate = activation_bytes(program, 8)
+    assert estimate == scores + 4 * min(2 * scores, chunk)
+    peak = measured(program, state(module), x, x)
+    assert scores < peak <= estimate + (1 << 15)  # per-token numbers
+    if chunk < scores:
+        assert peak < 2 * scores
