@@ -57,7 +57,7 @@ class NestedSite:
     ) -> None:
         self.axis = outer.axis
         self.parts = tuple(_parts(outer, inside))
-        others = [one for one in carried if one not in own]
+        others = [one for one in carried if one not in own and _reaches(one, outer)]
         axes = sorted({one.occurrence.axis for one in others})
         self._others = {
             axis: tuple(one for one in others if one.occurrence.axis == axis) for axis in axes
@@ -89,6 +89,11 @@ class NestedSite:
     def _form(self, tensor: Tensor, part: Part) -> Tensor:
         chosen = tensor.index_select(self.axis, part.places.to(tensor.device))
         return chosen.movedim(self.axis, 0).reshape(*part.shape, -1)
+
+
+def _reaches(one: Carried, outer: Occurrence) -> bool:
+    """Tell whether an occurrence moves entries of a stretch: on another axis, or overlapping."""
+    return one.occurrence.axis != outer.axis or one.occurrence.overlaps(outer)
 
 
 def _parts(outer: Occurrence, inside: Sequence[Carried]) -> Iterator[Part]:
