@@ -11,6 +11,7 @@ from engine.runs import RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
 from pages.ui.cards import html_headline, metric_cards
+from pages.ui.inspect_list import list_inspections
 from pages.ui.launch import through_app
 from pages.ui.literal import literal
 from pages.ui.result import draw_plane, plane_controls
@@ -49,7 +50,7 @@ def delete_button(status: RunStatus) -> None:
     if not status.ended:
         why = "Cancel it before you delete it."
     with st.popover("Delete", disabled=why is not None, help=why, width="stretch"):
-        st.write("Its plane and curves are gone for good; the two networks stay.")
+        st.write("What was found is gone for good; the networks stay.")
         if st.button("Delete for good", key=keys.DELETE + status.run_id, type="primary"):
             access.store().delete(status.run_id)
             st.rerun()
@@ -78,6 +79,7 @@ place = st.container()
 ticked = [status for status in shown if row(status)]
 if len(runs) > len(shown):
     st.toggle(f"Show all {len(runs)} runs", key=keys.SHOW_ALL)
+list_inspections(delete_button)
 with place:
     if len(ticked) == 2:
         side_by_side(ticked)

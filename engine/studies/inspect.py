@@ -81,7 +81,7 @@ def inspect_network(
     stages.partial(parts)
     symmetry = None
     try:
-        with stages.stage("recognise"), about(checkpoint):
+        with about(checkpoint):
             subject = _recognised(checkpoint, program, overrides or {}, stages)
     except (UnknownArchitectureError, CaptureError) as error:
         parts |= {"model": None, "problem": str(error)}
@@ -163,7 +163,8 @@ def _recognised(
 ) -> Subject:
     if program is not None:
         return Subject(checkpoint, checkpoint, program.under_names(checkpoint.tensors), None)
-    recognition = recognise_checkpoint(checkpoint, **overrides)
+    with stages.stage("recognise"):
+        recognition = recognise_checkpoint(checkpoint, **overrides)
     with stages.stage("trace"):
         program = checkpoint_program(checkpoint, recognition)
     return Subject(checkpoint, checkpoint, program, recognition)

@@ -51,6 +51,7 @@ COMPARE = "compare_"
 OPEN = "open_"
 DELETE = "delete_"
 SHOW_ALL = "show_all"
+SHOW_ALL_INSPECTED = "show_all_inspected"
 
 # Inspect: one network. PART is in the address too.
 PART = "part"

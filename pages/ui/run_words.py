@@ -30,8 +30,8 @@ def loaded(status: RunStatus) -> Result | None:
 
 
 def facts(status: RunStatus, found: Result | None) -> list[str]:
-    """Return a run's state, barriers and age in words."""
-    parts = [STATES[status.state]]
+    """Return a comparison's state, barriers and age in words."""
+    middle = []
     if found is not None:
         naive, rebased = (
             ((found.summary.get("barriers") or {}).get(name) or {}).get("test") or {}
@@ -39,10 +39,16 @@ def facts(status: RunStatus, found: Result | None) -> list[str]:
         )
         before, after = naive.get("git_rebasin"), rebased.get("git_rebasin")
         told = words(found.summary)
-        parts.append(f"barrier {told.loss(before)} → {told.loss(after)}")
-    elif status.state == "done":
+        middle.append(f"barrier {told.loss(before)} → {told.loss(after)}")
+    return state_and_age(status, middle)
+
+
+def state_and_age(status: RunStatus, found: list[str]) -> list[str]:
+    """Return a run's state, what was found (empty where nothing is), how long it took, when."""
+    parts = [STATES[status.state], *found]
+    if not found and status.state == "done":
         parts.append("its files are damaged")
-    elif status.reason:
+    elif not found and status.reason:
         parts.append(status.reason)
     if status.builtin:
         return [*parts, "built in"]

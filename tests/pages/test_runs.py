@@ -6,6 +6,7 @@ import pytest
 
 from engine.errors import RunError
 from pages.ui import keys
+from tests.pages.inspected import add_inspection, add_self_test
 from tests.pages.stored import add_run, compare_spec
 from tests.pages.test_explore import address, charts, words
 
@@ -79,3 +80,27 @@ def test_without_runs(bare, app):
     app.switch_page("pages/runs.py").run()
     assert not app.exception
     assert "There is no run yet" in app.info[0].value
+
+
+def test_inspected_networks_have_a_list_of_their_own(page, installation):
+    store, _ = installation
+    run_id = add_inspection(store)
+    add_self_test(store)
+    page.run()
+    assert not page.exception
+    text = words(page)
+    assert "Inspected networks" in text
+    assert "● done · 24 networks compute the same function · proved" in text
+    assert "Self-test" not in text
+    page.button(key=keys.DELETE + run_id).click().run()
+    assert "Inspected networks" not in words(page)
+
+
+def test_open_goes_to_inspect(page, installation):
+    store, _ = installation
+    run_id = add_inspection(store)
+    page.run()
+    page.button(key=keys.OPEN + run_id).click().run()
+    assert not page.exception
+    assert address(page) == run_id
+    assert "bs-net" in words(page)
