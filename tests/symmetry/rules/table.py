@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.symmetry.rules.case import Case
 from tests.symmetry.rules.cases_elements import POINTWISE, REDUCE
 from tests.symmetry.rules.cases_layers import CONTRACTION, NORM
+from tests.symmetry.rules.cases_places import PLACES, PRODUCTS
 from tests.symmetry.rules.cases_views import JOIN, SHAPE
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -14,4 +15,6 @@ CASES: dict[str, tuple[Case, ...]] = {
     "reduce": REDUCE,
     "shape": SHAPE,
     "join": JOIN,
+    "places": PLACES,
+    "products": PRODUCTS,
 }
