@@ -1,7 +1,7 @@
 """The proof: random permutations of all groups leave the outputs of this very model alone.
 
 Runs in float64 on random inputs; a Program lifts the casts to lower precisions inside the model
-as well, since rounding is no part of the symmetry. Every second trial runs on
+as well, since rounding is no part of the symmetry. Every trial but the first runs on
 slightly jittered parameters, so that a branch that is silent in the given ones (a scale
 initialised to zero) is not overlooked. A proof is refused, not passed, where it could not
 see a difference: outputs that are not finite, or that do not depend on the inputs.
@@ -10,8 +10,10 @@ see a difference: outputs that are not finite, or that do not depend on the inpu
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import factorial
 
 import torch
 from torch import Tensor
@@ -25,6 +27,9 @@ TOLERANCE = 1e-9
 """Relative, for float64: far above what reordering a sum does, far below any real change."""
 
 JITTER = 0.1
+LARGE = 6
+"""Groups of so many units move differently without further ado."""
+
 MORE = 16
 MOST_NAMES_SHOWN = 6
 
@@ -60,7 +65,7 @@ def prove(
         program: the architecture.
         symmetry: derived from it.
         params: this model's parameters, of any precision.
-        trials: random permutations of all groups at once.
+        trials: random permutations of all groups at once; more where groups are very small.
         batch: random inputs per trial, two or more.
         seed: of permutations, inputs and jitter.
 
@@ -78,36 +83,61 @@ def prove(
     exact = {name: _exact(tensor) for name, tensor in program.named(params).items()}
     absolute = relative = 0.0
     with torch.inference_mode():
-        for number in range(trials):
-            jittered = (_jittered(exact, generator),) if number % 2 else ()
+        plan = _plan(symmetry, trials, generator)
+        for number, permutation in enumerate(plan):
+            jittered = (_jittered(exact, generator),) if number else ()
             trial = _telling_trial(program, symmetry, (*jittered, exact), batch, generator)
-            permutation = _stirred(symmetry, number, generator)
             found = trial.difference(permutation)
             if not found[1] <= TOLERANCE:
                 raise ProofError(_failure(found[1], trial.guilty(permutation)))
             absolute, relative = max(absolute, found[0]), max(relative, found[1])
     seconds = time.perf_counter() - started
-    return Proof(True, absolute, relative, TOLERANCE, trials, seconds)
+    return Proof(True, absolute, relative, TOLERANCE, len(plan), seconds)
 
 
-def _stirred(symmetry: Symmetry, number: int, generator: torch.Generator) -> Permutation:
-    """Return a permutation that leaves no group as it is.
+def _plan(symmetry: Symmetry, trials: int, generator: torch.Generator) -> list[Permutation]:
+    """Return the permutations of all trials, as many as asked for or more.
 
-    Drawn uniformly, every second group of two units would stay, and go unproved. So all units
-    go round in one cycle of random order, or, in every second trial, all but one: the two
-    kinds together leave no room for what holds for rotations or for even permutations alone.
+    Drawn at random alone, a group of two units would stay where it is in every second trial,
+    and two such groups would move alike: neither would be proved, nor that they are two. So,
+    the first trial left aside, every group moves and no two groups of one size (rows, if they
+    are nested) do so alike in all trials; where the groups are small this takes some more.
     """
-    moved = {}
+    counts: Counter[int] = Counter()
     for group in symmetry.groups:
-        staying = number % 2 if group.size > 2 else 0
-        rows = []
-        for _ in range(group.copies):
-            order = torch.randperm(group.size, generator=generator)[staying:]
-            row = torch.arange(group.size)
-            row[order] = order.roll(1)
-            rows.append(row)
-        moved[group.name] = torch.stack(rows) if group.nested else rows[0]
-    return Permutation(moved, symmetry.within)
+        counts[min(group.size, LARGE)] += group.copies
+    while any(factorial(size) ** (trials - 1) <= count for size, count in counts.items()):
+        trials += 1
+    taken: set[tuple[int, ...]] = set()
+    vectors = {
+        group.name: torch.stack(
+            [_word(group.size, trials, taken, generator) for _ in range(group.copies)], 1
+        )
+        for group in symmetry.groups
+    }
+    return [
+        Permutation(
+            {
+                g.name: vectors[g.name][n] if g.nested else vectors[g.name][n, 0]
+                for g in symmetry.groups
+            },
+            symmetry.within,
+        )
+        for n in range(trials)
+    ]
+
+
+def _word(
+    size: int, trials: int, taken: set[tuple[int, ...]], generator: torch.Generator
+) -> Tensor:
+    """Return one permutation per trial, shape [trials, size], all together like no other."""
+    still = tuple(range(size)) * (trials - 1)
+    while True:
+        word = torch.stack([torch.randperm(size, generator=generator) for _ in range(trials)])
+        key = tuple(word[1:].flatten().tolist())
+        if key != still and key not in taken:
+            taken.add(key)
+            return word
 
 
 def _telling_trial(

@@ -132,17 +132,14 @@ def test_no_group_of_two_units_is_left_as_it_is(seed):
         prove(program, broken, dict(module.state_dict()), trials=1, seed=seed)
 
 
-def test_what_holds_for_rotations_alone_is_found():
-    """Three positions around a circle: every cycle of them is a rotation."""
-
-    def around(p, x):
-        circle = F.pad((x @ p.w)[:, None], (1, 1), mode="circular")
-        return F.conv1d(circle, p.kernel).exp().sum(2) @ p.v
-
-    module = Tiny(around, {"w": (3, 3), "kernel": (1, 1, 3), "v": (1, 2)})
-    program = program_of(module, (3,))
-    circle = Group("w", 3, (Occurrence("w", 1, 0, 1, 3, 1),))
-    broken = replace(derive_symmetry(program), groups=(circle,))
-    prove(program, broken, dict(module.state_dict()), trials=1)
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("size", [2, 3])
+def test_two_small_groups_that_are_one_are_told_apart(seed, size):
+    shapes = {"w": (3, size), "v": (size, 2)}
+    program = program_of(Tiny(lambda p, x: (x @ p.w).relu() @ p.v, shapes), (3,))
+    left = Group("w", size, (Occurrence("w", 1, 0, 1, size, 1),))
+    right = Group("v", size, (Occurrence("v", 0, 0, 1, size, 1),))
+    broken = replace(derive_symmetry(program), groups=(left, right))
+    params = dict(Tiny(lambda p, x: x, shapes).state_dict())
     with pytest.raises(ProofError, match="changed the outputs"):
-        prove(program, broken, dict(module.state_dict()), trials=2)
+        prove(program, broken, params, seed=seed)
