@@ -22,6 +22,7 @@ from engine.symmetry import Symmetry
 from engine.symmetry.groups import Group
 
 Json = dict[str, object]
+MOST_NAMES = 2
 _STAGES = {"plant": 0.0, "match": 0.1, "compare": 0.9, "done": 1.0}
 
 
@@ -91,8 +92,9 @@ class SelfTest:
         if not units:
             return "This network has no permutation group: there is nothing to plant."
         if wrong:
-            names = ", ".join(f"{g.name} ({g.wrong} of {g.units})" for g in wrong[:6])
-            more = f" and {len(wrong) - 6} more groups" if len(wrong) > 6 else ""
+            names = ", ".join(f"{g.name} ({g.wrong} of {g.units})" for g in wrong[:MOST_NAMES])
+            left = len(wrong) - MOST_NAMES
+            more = f" and {left} more groups" if left > 0 else ""
             return (
                 f"Not every unit was put back: {names}{more}. Matching stopped at a permutation "
                 "that no single group can improve; try another seed or more restarts."
