@@ -54,9 +54,9 @@ def cells(p, x: Tensor) -> Tensor:
 PLACES = (
     flat("gather", lambda h, p: (h[:, None] * p.a).gather(1, ranks(h).expand(-1, 3, 4)).sum(1), 4,
          a=(3, 1)),
-    flat("gather over hidden units", lambda h, p: h * h.gather(1, ranks(h)[:, 0]) @ p.a, 4,
+    flat("gather over hidden units", lambda h, p: h * (h.gather(1, ranks(h)[:, 0]) @ p.a),
          a=(1, 4)),
-    flat("scatter_add", written, 4, a=(3, 1), b=(3, 1)),
+    flat("scatter_add", written, 3, 4, a=(3, 1), b=(3, 1)),
     flat("mask written to", masked, 4),
     flat("one_hot", lambda h, p: F.one_hot(ranks(h)[:, 0, 0], 3).float() @ p.a * h, 4, a=(3, 4)),
     flat("bucketize", lambda h, p: h * torch.bucketize(h, torch.tensor([-0.5, 0.1, 0.6])), 4),
