@@ -22,6 +22,8 @@ _PART = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 class Replica(nn.Module):
     """A module whose forward is a `Machine`; built by `replica`."""
 
+    _run: Any = None
+
 
 def replica(
     architecture: Architecture, tensors: Mapping[str, Tensor]
