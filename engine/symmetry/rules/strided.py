@@ -24,17 +24,16 @@ def every(call: Call, axis: Expression, start: int, count: int, step: int) -> Ex
     outer one stays free. What is left of the axis behind the last full step is cut off.
     """
     algebra = call.algebra
-    if count == 0:
-        return algebra.segment(axis, 0, 0)
+    if count < 2:
+        return algebra.segment(axis, start, start + count)
     whole = count if start + count * step <= axis.size else count - 1
     outer, inner = call.split(algebra.segment(axis, start, start + whole * step), step)
-    if whole:
-        algebra.cut(inner, 1)
+    algebra.cut(inner, 1)
     if whole == count:
         return outer
     last = start + whole * step
-    call.algebra.segment(axis, last, last + 1)
-    return algebra.concat([algebra.resolve(outer), ONE]) if whole else ONE
+    algebra.segment(axis, last, last + 1)
+    return algebra.concat([algebra.resolve(outer), ONE])
 
 
 @rule("unfold", "unfold_copy")

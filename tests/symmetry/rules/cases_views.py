@@ -86,6 +86,7 @@ JOIN = (
     flat("unbind elsewhere", lambda h, p: sum((h[:, None] * p.a).unbind(1)), 4, a=(3, 1)),
     flat("slice", lambda h, p: (h @ p.v)[:, 2:6], 2, 2, 4, 4, v=(4, 8)),
     flat("strided slice", lambda h, p: (h @ p.v)[:, ::2], 4, 4, v=(4, 8)),
+    flat("strided slice of one", lambda h, p: (h @ p.v)[:, 3:4:2] * h, 3, 4, v=(4, 4)),
     flat("narrow", lambda h, p: (h @ p.v).narrow(1, 1, 4), 3, 4, 4, v=(4, 8)),
     flat("select", lambda h, p: h * (h @ p.v)[:, 1:2], 2, 4, v=(4, 4)),
     flat("pad", lambda h, p: F.pad(h[:, 1:3], (1, 1)), 2),
