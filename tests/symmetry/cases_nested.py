@@ -192,6 +192,16 @@ SHARED = {
         ),
         WV | {"v": (H * H, 2)},
     ),
+    "scores between heads, by matrices": (
+        lambda p, x: (
+            (hidden(p, x)[:, :, None] @ hidden(p, x).abs()[:, None].mT)
+            .tanh()
+            .sum((3, 4))
+            .flatten(1)
+            @ p.v
+        ),
+        WV | {"v": (H * H, 2)},
+    ),
     "one key for all heads": (
         lambda p, x: (
             merge(attend(heads(x @ p.q), (x @ p.k)[:, None], heads(x @ p.w)).sum(-1, True)) @ p.v
