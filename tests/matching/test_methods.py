@@ -1,0 +1,33 @@
+"""The registry of methods, and the page that tells how to choose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import engine
+from engine.matching import METHODS
+from engine.matching.tap_statistics import STATISTICS
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "matching.md"
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_the_page_names_every_method(key):
+    text = PAGE.read_text(encoding="utf-8")
+    method = METHODS[key]
+    assert f"--method {key}" in text
+    assert method.title in text.lower()
+    assert f"engine.{method.call}" in text
+    assert method.needs.value in text
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_the_page_names_every_statistic(statistic):
+    assert f"`{statistic}`" in PAGE.read_text(encoding="utf-8")
+
+
+def test_methods_are_found_under_their_keys():
+    assert all(key == method.key for key, method in METHODS.items())
+    assert all(method.call in engine.__all__ for method in METHODS.values())
