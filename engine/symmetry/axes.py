@@ -6,8 +6,8 @@ permutation of an atom moves every axis whose expression holds it, in the place 
 stands. Pure values: which atoms are equal, refined or fixed is known by `unify.Algebra`.
 
 Does not express one group on scattered stretches (the two zero pads around a shortcut are
-two atoms, although their units may be exchanged), nor inner atoms that permute differently
-for each index of an outer one.
+two atoms, although their units may be exchanged). Inner atoms that permute differently for
+each index of an outer one are found afterwards (`nesting.py`).
 """
 
 from __future__ import annotations
