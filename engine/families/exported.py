@@ -65,15 +65,18 @@ def check_same_config(a: Checkpoint, b: Checkpoint) -> None:
     settings = []
     for checkpoint in (a, b):
         config = checkpoint.config
-        if config is None or config["model_type"] not in FIELDS:
+        if config is None:
             return
+        if config["model_type"] not in FIELDS:
+            settings.append(config)
+            continue
         with about(checkpoint):
             settings.append({"model_type": config["model_type"], **settings_of(config)})
     ours, theirs = settings
     for name in sorted(ours | theirs):
         if ours.get(name) != theirs.get(name):
             raise MismatchError(
-                f"The config.json of {a.name} says {name}={ours.get(name)!r}, that of {b.name} "
+                f"The config of {a.name} says {name}={ours.get(name)!r}, that of {b.name} "
                 f"{theirs.get(name)!r}; models that compute differently cannot be compared."
             )
 

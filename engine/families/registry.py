@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.checkpoints import stated_options
 from engine.errors import SpecError, UnknownArchitectureError
 from engine.families import mlp, resnet, vgg
 from engine.families.family import Family, Recognition
@@ -49,7 +50,7 @@ def recognise(
 
     Args:
         tensors: Name -> tensor; the values and the order do not matter.
-        config: What the config.json beside them says, if there is one.
+        config: What the config.json beside them says, or the file of itself, if anything.
         overrides: What names and shapes cannot show, e.g. activation="gelu"; each family lists
             its own in `Family.options`. None means not given.
 
@@ -61,7 +62,8 @@ def recognise(
             does not fit, and how to bring the model.
         SpecError: An override is unknown or its value not possible.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given = stated_options(config)
+    given |= {name: value for name, value in overrides.items() if value is not None}
     _check_options(given, FAMILIES)
     if not tensors:
         raise UnknownArchitectureError(EMPTY)
@@ -115,7 +117,7 @@ def build_program(recognition: Recognition) -> Program:
 @lru_cache(maxsize=KEPT_PROGRAMS)
 def _program(config: str, names: str, input_shape: tuple[int, ...], dtype: str) -> Program:
     example = torch.zeros(EXAMPLE_BATCH, *input_shape, dtype=getattr(torch, dtype))
-    program = capture(weightless(lambda: module_from(json.loads(config))), example)
+    program = capture(weightless(lambda: module_from(json.loads(config))), example, hollow=True)
     known = program.parameters  # of tied names one, of tensors that no output reads none
     return program.renamed({own: n for own, n in json.loads(names).items() if own in known})
 

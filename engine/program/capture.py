@@ -28,13 +28,17 @@ MIXING = 1e-2
 """Share of the largest output that rounding cannot explain, even in bfloat16."""
 
 
-def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> Program:
+def capture(
+    module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...], *, hollow: bool = False
+) -> Program:
     """Trace a module in eval mode into a Program; the module is left as it was.
 
     Args:
         module: any module whose forward takes tensors and returns logits: one tensor, a
             tuple whose first item they are, or a mapping that holds them under "logits".
         example_inputs: one tensor or a tuple, each of shape [batch, …].
+        hollow: the module is known to treat samples apart and holds no weights yet, so it is
+            not run to see whether it does.
 
     Raises:
         CaptureError: the module cannot be traced, with the reason.
@@ -63,7 +67,8 @@ def capture(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> P
         aliases=_aliases(module, set(parameters)),
         fingerprint=fingerprint_of(graph, placeholders, constants),
     )
-    _refuse_mixing(program, exported.state_dict)
+    if not hollow:
+        _refuse_mixing(program, exported.state_dict)
     return program
 
 
