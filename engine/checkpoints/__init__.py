@@ -8,6 +8,7 @@ from engine.checkpoints.hub import fetch_checkpoint, load_checkpoint
 from engine.checkpoints.limits import Limits
 from engine.checkpoints.read import read_checkpoint, read_checkpoint_bytes
 from engine.checkpoints.reference import Reference, parse_reference
+from engine.checkpoints.stated import stated_metadata, stated_options
 from engine.checkpoints.write import write_checkpoint
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "fetch_checkpoint",
     "parse_reference",
     "write_checkpoint",
+    # what a file states of its own architecture
+    "stated_metadata",
+    "stated_options",
     # checks
     "about",
     "check_finite",

@@ -18,7 +18,8 @@ from engine.checkpoints.limits import Limits
 from engine.checkpoints.names import own_names, unwrap
 from engine.checkpoints.npz_file import read_npz
 from engine.checkpoints.pt2 import pack_architecture, read_archive
-from engine.checkpoints.safetensors_file import read_safetensors
+from engine.checkpoints.safetensors_file import read_metadata, read_safetensors
+from engine.checkpoints.stated import stated_config
 from engine.checkpoints.torch_file import read_torch_flat, read_torch_zip
 from engine.errors import CheckpointError
 
@@ -36,7 +37,8 @@ def read_checkpoint(
         path: A `.safetensors`, `.npz`, `torch.save` or `.pt2` file, whatever its extension.
         name: What messages and results call it; the file's own name unless given.
         limits: The caps; `Limits()` unless given.
-        config: What the config.json beside it says; kept with the tensors.
+        config: What the config.json beside it says; kept with the tensors. Without one, what
+            the file states of itself (`stated.py`).
 
     Raises:
         UnsafeFileError: Reading it would run code of its author.
@@ -77,6 +79,8 @@ def _read(
             return _read_exported(file, size, name, limits)
         case Format.SAFETENSORS:
             content = read_safetensors(file, size, path, limits)
+            if config is None:
+                config = stated_config(read_metadata(file, size, limits))
         case Format.NPZ:
             content = read_npz(file, size, limits)
         case Format.TORCH_ZIP:

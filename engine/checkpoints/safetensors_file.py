@@ -64,6 +64,18 @@ def read_safetensors(
 
 def read_header(file: BinaryIO, size: int, limits: Limits) -> tuple[dict[str, object], int]:
     """Return the header without its metadata, and where the tensors' bytes begin."""
+    header, _, start = _parsed(file, size, limits)
+    return header, start
+
+
+def read_metadata(file: BinaryIO, size: int, limits: Limits) -> dict[str, str]:
+    """Return the text that the header keeps beside the tensors."""
+    return _parsed(file, size, limits)[1]
+
+
+def _parsed(
+    file: BinaryIO, size: int, limits: Limits
+) -> tuple[dict[str, object], dict[str, str], int]:
     file.seek(0)
     (length,) = struct.unpack("<Q", file.read(8))
     limits.check_header(length, "header")
@@ -81,7 +93,7 @@ def read_header(file: BinaryIO, size: int, limits: Limits) -> tuple[dict[str, ob
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise CheckpointError("its __metadata__ is no mapping from text to text")
-    return header, 8 + length
+    return header, metadata, 8 + length
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

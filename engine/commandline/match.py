@@ -6,7 +6,13 @@ import argparse
 
 import torch
 
-from engine.checkpoints import about, load_checkpoint, write_checkpoint
+from engine.checkpoints import (
+    about,
+    load_checkpoint,
+    stated_metadata,
+    stated_options,
+    write_checkpoint,
+)
 from engine.commandline.destination import output_file
 from engine.commandline.methods import add_method_options, check_method, details, matched
 from engine.commandline.output import add_json, byte_bar, print_json
@@ -61,7 +67,8 @@ def run(options: argparse.Namespace) -> None:
     inputs, kind = _inputs(program, options)
     same = equivalence(program, b.tensors, pi_b, inputs)
     if options.output:
-        write_checkpoint(pi_b, options.output)
+        stated = stated_options(a.config) or stated_options(b.config)
+        write_checkpoint(pi_b, options.output, stated_metadata(stated))
     if options.permutation:
         result.permutation.save(options.permutation)
     report = {

@@ -81,8 +81,8 @@ def _bands(values: np.ndarray, u: np.ndarray, v: np.ndarray, scale: LossScale) -
 def _png(bands: np.ndarray, colours: Palette) -> str:
     """Return the bands in their colours as a PNG, base64."""
     places = [(k + 0.5) / LEVELS for k in range(LEVELS)]
-    rgb = plotly.colors.sample_colorscale(COLORSCALE, places, colortype="tuple")
-    flat = [round(255 * part) for colour in rgb for part in colour]
+    rgb = np.asarray(plotly.colors.sample_colorscale(COLORSCALE, places, colortype="tuple"))
+    flat = np.rint(255 * rgb).astype(int).flatten().tolist()
     image = Image.fromarray(bands, mode="L")
     image.putpalette([*flat, *plotly.colors.hex_to_rgb(colours.diverged)])
     stream = io.BytesIO()

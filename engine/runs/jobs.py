@@ -63,8 +63,10 @@ def compare(spec: CompareSpec, context: JobContext) -> JobResult:
         arrays=found.arrays,
         files={
             "permutation.safetensors": found.permutation.save,
-            "pi_b.safetensors": partial(write_checkpoint, found.pi_b),
-            "midpoint.safetensors": partial(write_checkpoint, found.midpoint),
+            "pi_b.safetensors": partial(write_checkpoint, found.pi_b, metadata=found.metadata),
+            "midpoint.safetensors": partial(
+                write_checkpoint, found.midpoint, metadata=found.metadata
+            ),
         },
         provenance=found.provenance,
     )

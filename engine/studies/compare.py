@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.checkpoints import Checkpoint, about, load_checkpoint
+from engine.checkpoints import Checkpoint, about, load_checkpoint, stated_options
 from engine.data import Dataset
 from engine.data.task import REGRESSION
 from engine.errors import CancelledError
@@ -249,6 +249,7 @@ def _result(
         permutation=alignment.permutation,
         pi_b=pi_b,
         midpoint=_midpoint(subject, pi_b, evaluation.reset),
+        stated=stated_options(subject.a.config) or stated_options(subject.b.config),
         provenance=_provenance(stages, evaluation.device),
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from engine.checkpoints import write_checkpoint
+from engine.checkpoints import stated_metadata, write_checkpoint
 from engine.symmetry import Permutation
 
 SUMMARY_VERSION = 1
@@ -28,6 +29,8 @@ class CompareResult:
         pi_b: the permuted B, with all of B's tensors in their own precision.
         midpoint: ½(A + π(B)), BatchNorm statistics reset where the comparison reset them.
         provenance: seconds per stage and where it ran; no part of the answer.
+        stated: what the files of A or B state of themselves that tensors do not show; π(B) and
+            the midpoint state it too.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -36,6 +39,12 @@ class CompareResult:
     pi_b: Mapping[str, Tensor]
     midpoint: Mapping[str, Tensor]
     provenance: Mapping[str, object]
+    stated: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The metadata of the files of π(B) and of the midpoint."""
+        return stated_metadata(self.stated)
 
     def npz_arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays with the summary as one JSON string among them."""
@@ -50,8 +59,8 @@ class CompareResult:
             text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
             (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         self.permutation.save(folder / "permutation.safetensors")
-        write_checkpoint(self.pi_b, folder / "pi_b.safetensors")
-        write_checkpoint(self.midpoint, folder / "midpoint.safetensors")
+        write_checkpoint(self.pi_b, folder / "pi_b.safetensors", self.metadata)
+        write_checkpoint(self.midpoint, folder / "midpoint.safetensors", self.metadata)
 
 
 def json_ready(value: object) -> object:

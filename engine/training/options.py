@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.checkpoints import stated_metadata
 from engine.errors import TrainingError
 from engine.training.recipes import Recipe, find_recipe
 
@@ -39,7 +40,8 @@ class TrainOptions:
             shown["shortcut"] = self.shortcut
         if self.depth:
             shown["depth"] = self.depth
-        return {key: str(value) for key, value in shown.items()}
+        text = {key: str(value) for key, value in shown.items()}
+        return text | stated_metadata(find_recipe(self.recipe).unseen)
 
 
 def resolve_options(

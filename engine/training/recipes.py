@@ -10,7 +10,7 @@ are small transformers for questions about their symmetries, trained with AdamW.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from engine.errors import TrainingError
 from engine.training.augment import augment
 from engine.training.models import mlp, resnet20, vgg16
-from engine.training.transformers import gpt2, vit
+from engine.training.transformers import HEADS, gpt2, vit
 
 WARMUP_STEPS = 10
 
@@ -61,6 +61,7 @@ class Recipe:
         weight_decay: of SGD and AdamW.
         warmup_epochs: of their linear rise; 0 means `WARMUP_STEPS` steps.
         augment: applied to each training batch in 0 … 1, or None.
+        unseen: the model's options that its tensors' names and shapes do not show.
         paper_epochs: what the paper trained for; the default where there is no paper.
     """
 
@@ -80,6 +81,7 @@ class Recipe:
     warmup_epochs: int = 0
     augment: Callable[..., Tensor] | None = None
     depth: int = 0
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -150,6 +152,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             weight_decay=1e-2,
             warmup_epochs=1,
             depth=3,
+            unseen=MappingProxyType({"heads": HEADS}),
         ),
         "modular-gpt2": Recipe(
             title="Small GPT-2 on modular addition",
@@ -167,6 +170,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             weight_decay=0.3,
             warmup_epochs=3,
             depth=2,
+            unseen=MappingProxyType({"heads": HEADS}),
         ),
     }
 )
