@@ -7,8 +7,8 @@ import torch
 
 from engine.program import capture
 from engine.symmetry import derive_symmetry, prove
-from tests.symmetry.grammar.net import VOCABULARY
-from tests.symmetry.grammar.oracle import Oracle
+from tests.symmetry.grammar.net import STEPS, VOCABULARY
+from tests.symmetry.grammar.oracle import Oracle, permuted
 from tests.symmetry.grammar.recorder import record
 from tests.symmetry.random_nets import BATCH, example, random_net
 
@@ -40,6 +40,17 @@ def test_the_proof_holds_on_a_random_net(seed):
     permutation = symmetry.random(torch.Generator().manual_seed(seed))
     assert oracle.difference(symmetry, permutation) < 1e-9
     assert all(found < 1e-9 for found in oracle.alone(symmetry, permutation).values())
+    ours, theirs = permuted(symmetry, permutation, params), symmetry.apply(permutation, params)
+    assert all(torch.equal(ours[name], theirs[name]) for name in params)
     expected = net.ledger.expected()
     if expected is not None:
         assert sorted((group.copies, group.size) for group in symmetry.groups) == expected
+
+
+def test_every_step_of_the_grammar_is_taken_and_most_networks_are_counted():
+    nets = [random_net(seed) for seed in range(NETS)]
+    taken = {name for net in nets for name in net.names}
+    assert {step.__name__ for steps in STEPS.values() for step in steps} <= taken
+    counted = [net.ledger.expected() for net in nets]
+    assert sum(groups is not None for groups in counted) > NETS / 2
+    assert sum(any(copies > 1 for copies, _ in groups or ()) for groups in counted) > 40

@@ -183,8 +183,6 @@ def to_features(net: Net) -> None:
         net.then((lambda x: x.flatten(1)) if way == "rows" else lambda x: away(x).flatten(1))
     net.becomes("features", ())
     if way in ("rows", "last"):
-        # Padded channels are constant: they permute by themselves at every position.
-        net.ledger.known &= "padded" not in net.names
         net.then(net.layer(rows, 6), 6)
         net.ledger.stream = (net.ledger.fresh(6),)
 
