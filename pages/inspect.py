@@ -8,7 +8,7 @@ from engine.errors import BasinscopeError
 from engine.runs import RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
-from pages.ui.inspect_choice import choose_network, headers_result
+from pages.ui.inspect_choice import STORED, choose_network, headers_result
 from pages.ui.inspect_result import show_inspection
 from pages.ui.inspect_shown import ShownInspection, show_elsewhere, shown_inspection
 from pages.ui.launch import through_app
@@ -39,7 +39,8 @@ def follow(side: Side, here: ShownInspection) -> None:
 
 def main(here: ShownInspection, side: Side) -> None:
     """Draw what is known of the chosen network: everything, or what its headers show."""
-    if side.info is not None or (side.problem and here.result is not None):
+    gone = here.result is not None and st.session_state[keys.ONE_SOURCE] == STORED
+    if side.info is not None or gone:  # a stored answer outlives its network
         show_run(here)
         return
     if side.problem:

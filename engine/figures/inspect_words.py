@@ -45,7 +45,9 @@ def proof_words(summary: Summary, seconds: float | None = None) -> tuple[str, st
     if proof is None:
         if summary.get("symmetry") is None:
             return "", ""
-        return "Not proved yet:", "the groups are derived from the graph, the weights not read."
+        read = (summary.get("checkpoint") or {}).get("sha256")
+        why = "the proof follows in a moment." if read else "only the file's headers were read."
+        return "Not proved yet:", why
     if not proof["passed"]:
         reason = str(proof["reason"]).rstrip(".")
         return "Not proved:", f"{reason}."

@@ -36,22 +36,25 @@ def show_inspection(summary: Summary, provenance: Mapping[str, Any]) -> None:
     """Draw all that is known; parts that are not known yet are left out."""
     seconds = (provenance.get("seconds") or {}).get("proof")
     lead, sentence = proof_words(summary, seconds)
+    proof = summary.get("proof")
+    tone = "bs-muted" if proof is None else "bs-good" if proof["passed"] else "bs-bad"
     st.html(
         f'<h1 class="bs-headline">{escape(inspect_headline(summary))}</h1>'
-        f'<p class="bs-proof"><b>{escape(lead)}</b> {escape(sentence)}</p>'
+        f'<p class="bs-proof"><b class="{tone}">{escape(lead)}</b> {escape(sentence)}</p>'
         f'<p class="bs-muted bs-subject">{escape(subject_line(summary))}</p>'
     )
     if summary.get("problem"):
         st.warning(literal(summary["problem"]))
     metrics(summary)
+    if summary.get("model") is None and summary.get("problem"):
+        tensors_part(summary)  # without tabs: the one that is open elsewhere may not be here
+        return
     drawers: dict[str, Callable[[], None]] = {
         "Network": lambda: network_part(summary),
         "Tensors": lambda: tensors_part(summary),
         "What is fixed": lambda: fixed_part(summary),
         "Self-test": lambda: self_test_part(summary),
     }
-    if summary.get("model") is None and summary.get("problem"):
-        drawers = {"Tensors": drawers["Tensors"]}
     tabs = st.tabs(list(drawers), key=keys.PART, on_change="rerun", bind="query-params")
     for tab, (title, draw) in zip(tabs, drawers.items(), strict=True):
         if tab.open:

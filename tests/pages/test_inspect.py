@@ -226,10 +226,12 @@ def test_an_uploads_headers_come_before_the_file(page, store):
 
 
 def test_a_refused_upload_keeps_its_tree(page, store):
+    page.query_params[keys.RUN] = add_inspection(store)
     upload(page)
     unknown = summary(
         proof=None, symmetry=None, model=None, graph=None, problem="odd.pt: No known family fits"
     )
+    page.query_params[keys.PART] = "What is fixed"
     add_answer(store, asked(store, "headers"), unknown)
     whole = asked(store, "ingest")
     store.index.claim("files", 1)
