@@ -80,6 +80,16 @@ def test_units_that_do_not_vary_correlate_with_nothing():
     assert bool((found[0, [0, 1, 2, 4]] != 0).all())
 
 
+def test_a_constant_that_rounding_shakes_is_a_constant():
+    a = values(0)
+    noise = torch.where(a[0] > 3, 1 + EPSILON, 1.0)
+    a[1] = 1000 / 3 * noise
+    assert a[1].unique().numel() == 2
+    found = summed(a, values(1), "correlation")
+    assert not found[1].any()
+    assert found[0].all()
+
+
 def test_small_variation_of_large_values_is_kept():
     a = values(0) * 1e-2
     b = a[[3, 1, 0, 2, 4]]

@@ -84,6 +84,14 @@ def test_a_residual_stream_is_tapped_once_per_block_and_after_pooling():
     assert nodes["layer2.0.conv2"] == ["relu_4", "avg_pool2d"]
 
 
+def test_an_outer_group_leaves_the_taps_to_those_nested_in_it():
+    program, *_ = traced("attention")
+    (outer,) = {group.within for group in derive_symmetry(program).groups if group.nested}
+    found = taps(program)
+    assert found[outer] == ()
+    assert all(own for name, own in found.items() if name != outer)
+
+
 def tapped(function, shapes, inputs) -> dict[str, tuple[Tap, ...]]:
     return taps(program_of(Tiny(function, shapes), inputs))
 
