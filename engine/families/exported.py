@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.checkpoints import Checkpoint, about
+from engine.checkpoints import Checkpoint, about, stated_options
 from engine.errors import MismatchError, SpecError, UnknownArchitectureError
 from engine.families.family import Recognition
 from engine.families.huggingface.settings import FIELDS, settings_of
@@ -67,11 +67,10 @@ def check_same_config(a: Checkpoint, b: Checkpoint) -> None:
         config = checkpoint.config
         if config is None:
             return
-        if config["model_type"] not in FIELDS:
-            settings.append(config)
-            continue
+        kind = config.get("model_type")
         with about(checkpoint):
-            settings.append({"model_type": config["model_type"], **settings_of(config)})
+            told = settings_of(config) if kind in FIELDS else stated_options(config)
+        settings.append({"model_type": kind, **told})
     ours, theirs = settings
     for name in sorted(ours | theirs):
         if ours.get(name) != theirs.get(name):
