@@ -37,10 +37,13 @@ def stated_config(metadata: Mapping[str, str]) -> dict[str, Any] | None:
         options = json.loads(text) if len(text) <= MOST_BYTES else None
     except (ValueError, RecursionError):
         options = None
-    if isinstance(options, dict) and "model_type" not in options:
-        if all(isinstance(value, str | int | float) for value in options.values()):
-            return {"model_type": STATED_TYPE, **options}
-    raise CheckpointError(f"its metadata {STATED_KEY} is no JSON object of single values")
+    if not isinstance(options, dict) or not all(map(_single, options.items())):
+        raise CheckpointError(f"its metadata {STATED_KEY} is no JSON object of single values")
+    return {"model_type": STATED_TYPE, **options}
+
+
+def _single(item: tuple[str, object]) -> bool:
+    return item[0] != "model_type" and isinstance(item[1], str | int | float)
 
 
 def stated_options(config: Mapping[str, Any] | None) -> dict[str, Any]:
