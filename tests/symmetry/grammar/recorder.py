@@ -45,7 +45,7 @@ def record(module: nn.Module, x: Tensor, *, lowered: bool = False, high: int = 0
             placeholders[node.name] = name
             trainable = isinstance(tensor, nn.Parameter)
             specs[name] = ParameterSpec(tuple(tensor.shape), tensor.dtype, trainable)
-    node = recorder.placeholder("x", x)
+    node = recorder.placeholder("input_of_the_network", x)
     height = sdpa_kernel(SDPBackend.MATH) if lowered else enable_python_dispatcher()
     with torch.no_grad(), _without_fused_attention(), height, recorder:
         output = module(x)
