@@ -41,6 +41,7 @@ SYMMETRIC_AFTER_ALL = {
     "transposed grouped": "the mean over positions that a kernel writes one by one",
     "pixel_shuffle": "the mean over positions",
     "unbind elsewhere": "the sum of what was taken apart",
+    "fused projections": "a single position attends to itself, whatever its query and key",
     "cumsum elsewhere": "the last one is the sum",
     "sort over hidden units": "sorted values do not depend on the order before",
     "topk": "sorted values do not depend on the order before",
