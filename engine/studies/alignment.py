@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from engine.errors import CancelledError
+from engine.errors import CancelledError, SymmetryError
 from engine.matching import MatchResult, StopReason, match_weights
 from engine.studies.options import CompareOptions
 from engine.studies.subject import Subject
@@ -50,8 +50,8 @@ def align(
     Raises:
         CancelledError: `should_stop` asked for it.
     """
-    if (kept := cache.get(KEY)) is not None:
-        return _restore(kept, options.seed)
+    if (kept := _kept(cache, symmetry, options.seed)) is not None:
+        return kept
     result = match_weights(
         subject.program,
         symmetry,
@@ -68,6 +68,19 @@ def align(
     arrays = _arrays(result)
     cache.put(KEY, arrays)
     return _restore(arrays, options.seed)
+
+
+def _kept(cache: TileCache, symmetry: Symmetry, seed: int) -> Alignment | None:
+    """Return the matching that was kept; None where it is of other groups or no matching."""
+    arrays = cache.get(KEY)
+    if arrays is None:
+        return None
+    try:
+        kept = _restore(arrays, seed)
+        symmetry.check_permutation(kept.permutation)
+    except (LookupError, TypeError, ValueError, SymmetryError):
+        return None
+    return kept
 
 
 def _arrays(result: MatchResult) -> dict[str, np.ndarray]:

@@ -33,7 +33,7 @@ from engine.studies.result import SUMMARY_VERSION, CompareResult, json_ready
 from engine.studies.stages import Countdown, Progress, Stages
 from engine.studies.subject import Subject, load_split, prepare
 from engine.studies.task import baseline, task_summary
-from engine.studies.tiles import MemoryTiles, Tile, TileCache, gather, tally_arrays
+from engine.studies.tiles import MemoryTiles, Tile, TileCache, belongs, gather, tally_arrays
 from engine.symmetry import derive_symmetry, equivalence, prove
 
 ShouldStop = Callable[[], bool]
@@ -59,8 +59,9 @@ class Evaluation:
         for tile in tiles:
             if self.should_stop():
                 raise CancelledError("cancelled; finished tiles are kept")
-            found = self.cache.get(tile.key)
-            if found is None:
+            kept = self.cache.get(tile.key)
+            found = kept is not None and belongs(kept, tile)
+            if not found:
                 tally = evaluate(
                     self.program,
                     tile.span,
@@ -73,7 +74,7 @@ class Evaluation:
                     device=self.device,
                 )
                 self.cache.put(tile.key, tally_arrays(tally, tile.index))
-            countdown.tile(stage, tile.key, 0 if found is None else len(tile.index))
+            countdown.tile(stage, tile.key, len(tile.index) if found else 0)
 
 
 def compare(

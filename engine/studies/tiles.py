@@ -18,6 +18,7 @@ from engine.landscape import Span, Tally
 
 POINTS_PER_TILE = 25
 COARSE_STRIDES = (8, 4, 2, 1)
+QUANTITIES = ("loss", "loss_se", "accuracy", "accuracy_se")
 
 
 class TileCache(Protocol):
@@ -106,14 +107,20 @@ def tally_arrays(tally: Tally, index: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def belongs(arrays: Mapping[str, np.ndarray], tile: Tile) -> bool:
+    """Say whether kept arrays are those of a tile; what is not is evaluated again."""
+    if not np.array_equal(arrays.get("index", ()), tile.index):
+        return False
+    return all(np.shape(arrays.get(name, ())) == tile.index.shape for name in QUANTITIES)
+
+
 def gather(tiles: tuple[Tile, ...], cache: TileCache) -> dict[str, np.ndarray]:
     """Return the arrays of finished tiles put together by index, NaN where none is finished."""
     size = sum(len(tile.index) for tile in tiles)
-    names = ("loss", "loss_se", "accuracy", "accuracy_se")
-    arrays = {name: np.full(size, np.nan) for name in names}
+    arrays = {name: np.full(size, np.nan) for name in QUANTITIES}
     for tile in tiles:
         finished = cache.get(tile.key)
         if finished is not None:
-            for name in names:
+            for name in QUANTITIES:
                 arrays[name][tile.index] = finished[name]
     return arrays

@@ -174,6 +174,28 @@ def test_a_resumed_run_is_identical_bit_for_bit(pair, result, tiles):
         )
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        lambda kept: {name: np.atleast_1d(values)[:1] for name, values in kept.items()},
+        lambda kept: {"other": np.zeros(3)},
+        lambda kept: {**kept, next(iter(kept)): np.arange(5)[::-1] * 2},
+    ],
+    ids=["cut", "other names", "other values"],
+)
+def test_foreign_tiles_are_computed_again(pair, result, foreign):
+    cache = MemoryTiles()
+    compare(*pair, options=OPTIONS, data=DATA, tiles=cache)
+    for key in ("matching", "ends-test", "curve-naive-train-0000"):
+        kept = cache.get(key)
+        assert kept is not None, key
+        cache.put(key, foreign(kept))
+    again = compare(*pair, options=OPTIONS, data=DATA, tiles=cache)
+    assert again.permutation == result.permutation
+    for name, values in result.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], values)
+
+
 def test_events_rise_to_the_end(pair):
     events = []
     compare(*pair, options=OPTIONS, data=DATA, progress=events.append)
