@@ -114,9 +114,10 @@ def _proof(report: Report) -> str:
 
 def _self_test(test: Report) -> Iterator[str]:
     word = "recovered" if test["recovered"] else "NOT recovered"
+    sweeps = "1 sweep" if test["sweeps"] == 1 else f"{test['sweeps']} sweeps"
     yield (
         f"self-test: {test['exact'] + test['tied']:,} of {test['units']:,} units {word} in "
-        f"{test['seconds']:.1f} s ({test['sweeps']} sweeps, seed {test['seed']})"
+        f"{test['seconds']:.1f} s ({sweeps}, seed {test['seed']})"
     )
     yield f"  {test['sentence']}"
 

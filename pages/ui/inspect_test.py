@@ -87,7 +87,8 @@ def _outcome(status: RunStatus) -> None:
     sign, style = ("✓", "bs-good") if summary["recovered"] else ("✕", "bs-bad")
     took = duration((found.provenance.get("seconds") or {}).get("self_test"))
     right = count(summary["exact"] + summary["tied"])
-    more = f"{summary['sentence']} {count(summary['sweeps'])} sweeps, {took}."
+    sweeps = "1 sweep" if summary["sweeps"] == 1 else f"{count(summary['sweeps'])} sweeps"
+    more = f"{summary['sentence']} {sweeps}, {took}."
     st.html(
         f'<h2 class="bs-headline"><span class="{style}">{sign}</span> '
         f"{right} of {count(summary['units'])} units recovered</h2>"

@@ -81,7 +81,7 @@ def test_the_self_test_depends_on_its_seed_alone(file, capsys):
     _, one = run(capsys, file, "--self-test", "--seed", "5")
     _, two = run(capsys, file, "--self-test", "--seed", "5")
     assert "12 of 12 units recovered" in one
-    assert "sweeps, seed 5)" in one
+    assert ", seed 5)" in one
     assert "put back into their places" in two
 
 
