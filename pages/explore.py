@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.inspect_shown import show_elsewhere
+from pages.ui.literal import literal
 from pages.ui.progress import show_ended, show_progress
 from pages.ui.result import show_result
 from pages.ui.shown import Shown, shown_run
@@ -14,6 +15,8 @@ WELCOME = (
     "Choose two networks of one architecture in the sidebar and press **Run**: you will see the "
     "loss between them, before and after one is permuted."
 )
+
+OTHER = "Below is still **{title}**. Press **Run** to compare the networks chosen in the sidebar."
 
 
 def main(shown: Shown) -> None:
@@ -32,5 +35,7 @@ def main(shown: Shown) -> None:
 
 here = shown_run()
 with st.sidebar:
-    sidebar(here)
+    another = sidebar(here)
+if another and here.status is not None:
+    st.caption(OTHER.format(title=literal(here.status.title)))
 main(here)

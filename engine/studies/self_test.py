@@ -105,7 +105,8 @@ class SelfTest:
                 "to the unit whose place they took (equal or dead weights), so that either place "
                 "is right."
             )
-        return f"All {units:,} units of {len(self.groups)} groups were put back into their places."
+        many = f"{len(self.groups)} groups" if len(self.groups) != 1 else "one group"
+        return f"All {units:,} units of {many} were put back into their places."
 
 
 def self_test(

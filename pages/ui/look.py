@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine.figures.style import CONFIG
+from pages.ui import keys
 
+HEAD_START = 0.7  # seconds
 STYLE = Path(__file__).resolve().parents[2] / "assets" / "style.css"
 
 
@@ -42,6 +45,7 @@ def square_chart(
     with st.container(key=f"square_{key}"):
         if preview is not None:
             st.html(f'<img class="bs-preview" alt="" src="{preview}">')
+            _let_it_be_seen()
         figure = build()
         figure.update_layout(height=None)
         st.plotly_chart(
@@ -53,3 +57,14 @@ def square_chart(
             config=CONFIG,
             alt=alt,
         )
+
+
+def _let_it_be_seen() -> None:
+    """Wait once per session before the first chart is sent.
+
+    A browser that hears of a chart stops to compile Plotly, a second or more; what has arrived
+    by then and is not on the screen yet would wait for it.
+    """
+    if keys.SEEN not in st.session_state:
+        st.session_state[keys.SEEN] = True
+        time.sleep(HEAD_START)

@@ -31,6 +31,7 @@ DATA_HELP = (
     "floating-point ones a regression. uint8 inputs are images, or token ids where the network "
     "takes those; several inputs are named inputs.NAME. A text is read byte by byte."
 )
+ELSEWHERE = "Choose other data under Data, or upload your own there."
 SAMPLES_HELP = "Drawn at random with the seed, from each split. More samples, smaller errors."
 
 
@@ -193,7 +194,7 @@ def data_problem(recognised: Mapping[str, Any]) -> str | None:
     if shape[0] != wanted:
         takes = " × ".join(str(size) for size in shape)
         kind = "images" if info.kind == "images" else "sequences"
-        return f"{info.title} has {kind} of {sizes}; this network takes {takes}."
+        return f"{info.title} has {kind} of {sizes}; this network takes {takes}. {ELSEWHERE}"
     if recognised.get("classes", info.classes) < info.classes:
         return f"{info.title} has {info.classes} classes; this network has fewer outputs."
     return None

@@ -17,8 +17,12 @@ from pages.ui.pair_cards import recognition, show_pair
 from pages.ui.shown import Shown
 
 
-def sidebar(shown: Shown) -> None:
-    """Draw the choices and the Run button; a pressed Run opens the new run's address."""
+def sidebar(shown: Shown) -> bool:
+    """Draw the choices and the Run button; a pressed Run opens the new run's address.
+
+    Returns:
+        Whether other networks are chosen than those of the run that is shown.
+    """
     summary = shown.result.summary if shown.result else None
     settings.fill(shown.spec, shown.run_id)
     pair = choose_pair(shown.spec)
@@ -44,8 +48,17 @@ def sidebar(shown: Shown) -> None:
         st.caption(literal(problem))
     elif spec is not None and shown.result is not None and spec.run_id != shown.run_id:
         estimate(spec, shown, pair)
-    if summary is not None:
+    if summary is not None and not another_pair(pair, shown):
         symmetry_card(summary)
+    return another_pair(pair, shown)
+
+
+def another_pair(pair: Pair, shown: Shown) -> bool:
+    """Say whether the networks chosen are others than those of the run shown."""
+    if shown.spec is None:
+        return False
+    chosen = tuple(None if side.info is None else side.info.sha256 for side in (pair.a, pair.b))
+    return chosen != (shown.spec.a, shown.spec.b)
 
 
 def _press() -> None:

@@ -89,7 +89,7 @@ def summary(**more: Any) -> Json:
 def self_test_summary(**more: Any) -> Json:
     return {
         "recovered": True,
-        "sentence": "All 4 units of 1 groups were put back into their places.",
+        "sentence": "All 4 units of one group were put back into their places.",
         "units": 4,
         "exact": 4,
         "tied": 0,

@@ -253,11 +253,20 @@ def test_a_failed_run_says_why(installation, app):
     assert not app.exception
 
 
+def test_a_result_under_other_networks_says_whose_it_is(installation, app):
+    app.run()
+    assert "Below is still" not in words(app)
+    app.selectbox(key=keys.SOURCE).set_value("upload").run()
+    assert not app.exception
+    assert "Below is still **" in words(app)
+    assert "networks compute the same function as B" not in words(app)
+
+
 def test_data_that_does_not_fit_disables_run_and_says_why(installation, app):
     app.run()
     app.selectbox(key=keys.DATA).set_value("cifar10").run()
     assert run_button(app).disabled
-    assert "CIFAR-10 has images of 3 × 32 × 32; this network takes 784." in words(app)
+    assert "CIFAR-10 has images of 3 × 32 × 32; this network takes 784. Choose" in words(app)
     app.selectbox(key=keys.DATA).set_value("modular-addition").run()
     assert "This network takes numbers such as images; Modular addition" in words(app)
     assert app.text_input(key=keys.MEAN).disabled

@@ -141,7 +141,7 @@ def test_the_self_test_is_asked_and_told(page, store):
     page.number_input(key=keys.TEST_SEED).set_value(0).run()
     text = words(page)
     assert "4 of 4 units recovered" in text
-    assert "All 4 units of 1 groups were put back into their places. 2 sweeps" in text
+    assert "All 4 units of one group were put back into their places. 2 sweeps" in text
 
 
 def test_a_self_test_that_failed_is_marked(page, store):
