@@ -36,6 +36,8 @@ def main(shown: Shown) -> None:
 here = shown_run()
 with st.sidebar:
     another = sidebar(here)
+# A place of its own, there or not: what follows keeps its place when a new run's progress comes.
+note = st.empty()
 if another and here.status is not None:
-    st.caption(OTHER.format(title=literal(here.status.title)))
+    note.caption(OTHER.format(title=literal(here.status.title)))
 main(here)

@@ -67,7 +67,7 @@ def set_number(page: Page, label: str, value: int) -> None:
 
 def final_headline(page: Page, name: str) -> str:
     """Wait until a run's title has given way to its result; return the result's sentence."""
-    headline = page.locator(HEADLINE)
+    headline = page.locator(HEADLINE).first
     expect(headline).to_contain_text(name, timeout=MOST_MILLISECONDS)
     expect(headline).not_to_contain_text(name, timeout=MOST_MILLISECONDS)
     expect(headline).to_contain_text("barrier")
@@ -193,7 +193,7 @@ def test_a_killed_worker_is_replaced_while_one_watches(app, page, small_pair):
     page.get_by_text("Matching, plane, BatchNorm").click()
     set_number(page, "Matching seed", 7)
     press_run(page)
-    expect(page.locator(HEADLINE)).to_contain_text("first.safetensors", timeout=MOST_MILLISECONDS)
+    expect(page.locator(HEADLINE).first).to_contain_text("first.safetensors", timeout=MOST_MILLISECONDS)
     for worker in app.workers():
         os.kill(worker, signal.SIGKILL)
     final_headline(page, "first.safetensors")
