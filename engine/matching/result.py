@@ -47,7 +47,8 @@ class MatchResult:
         trace: objective of the best start before its first sweep and after each sweep;
             it never falls, and ends at `objective` up to the rounding of the working dtype.
         sweeps: number of sweeps of the best start.
-        restarts: final objective of each start; the first is from the identity.
+        restarts: final objective of each start; the first is from the identity, or from what is
+            known (`anchored.py`) where that is better; further ones are random.
         stop_reason: why the best start stopped, or CANCELLED.
         seconds: wall time.
         method: the method's name.

@@ -56,7 +56,7 @@ def derive_symmetry(program: Program) -> Symmetry:
     Returns:
         The groups of two units or more, and a report of what is fixed and why.
     """
-    walk = _Walk(program)
+    walk = Walk(program)
     walk.run()
     shapes = {name: spec.shape for name, spec in program.parameters.items()}
     trainable = frozenset(name for name, spec in program.parameters.items() if spec.trainable)
@@ -71,7 +71,7 @@ def derive_symmetry(program: Program) -> Symmetry:
     )
 
 
-class _Walk:
+class Walk:
     """The state of one walk through a graph."""
 
     def __init__(self, program: Program) -> None:

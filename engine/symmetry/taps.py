@@ -20,7 +20,7 @@ from torch import fx
 
 from engine.program import Program
 from engine.symmetry.axes import Atom, Expression, places
-from engine.symmetry.derive import _Walk
+from engine.symmetry.derive import Walk
 from engine.symmetry.groups import Group, Occurrence, collect_groups, nested_occurrences
 from engine.symmetry.nesting import find_nesting
 from engine.symmetry.rules import Value, tensors_of
@@ -72,7 +72,7 @@ class _Search:
     """The values of one graph and the groups that stand in them."""
 
     def __init__(self, program: Program) -> None:
-        walk = _Walk(program)
+        walk = Walk(program)
         walk.run()
         self.nodes: Sequence[fx.Node] = list(program.graph_module.graph.nodes)
         self.values = walk.values

@@ -7,6 +7,7 @@ import pytest
 
 from engine.figures import PngError, find_browser, png_bytes
 from engine.figures import png as png_module
+from tests.browser.find_browser import find_browser as installed_browser
 
 
 def test_no_browser_says_what_to_do(monkeypatch):
@@ -56,7 +57,9 @@ def test_a_figure_is_drawn_on_the_themes_ground(monkeypatch, tmp_path):
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(find_browser() is None, reason="needs Chrome or Chromium")
-def test_a_real_browser_draws_a_png():
+def test_a_real_browser_draws_a_png(monkeypatch):
+    path = installed_browser()
+    assert path, "no Chromium: run tests/browser/install_browser.sh"
+    monkeypatch.setenv("BROWSER_PATH", path)
     figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1]), layout={"height": 200})
     assert png_bytes(figure, width=300).startswith(b"\x89PNG")
