@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.pages.test_explore import charts, words
+from tests.pages.reading import charts, words
 
 PAPERS = ("2209.04836", "2110.06296", "1912.05671", "dissect-git-re-basin", "2211.08403")
 

@@ -9,8 +9,8 @@ from engine.runs.events import EventLog
 from pages.ui import keys
 from pages.ui.inspect_choice import HUB, STORED, UPLOAD
 from tests.pages.inspected import add_answer, add_inspection, add_self_test, summary
+from tests.pages.reading import address, words
 from tests.pages.stored import A, B, write_checkpoint
-from tests.pages.test_explore import address, words
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

@@ -7,8 +7,8 @@ import pytest
 from engine.errors import RunError
 from pages.ui import keys
 from tests.pages.inspected import add_inspection, add_self_test
+from tests.pages.reading import address, charts, words
 from tests.pages.stored import add_run, compare_spec
-from tests.pages.test_explore import address, charts, words
 
 
 @pytest.fixture
