@@ -24,10 +24,10 @@ def warmup_cosine(peak: float, warmup: int, steps: int) -> Schedule:
 
     Args:
         peak: the highest rate, reached at step `warmup` (counted from 0).
-        warmup: steps of the linear rise; at most half of all steps are spent on it.
+        warmup: steps of the linear rise; at most a fifth of all steps are spent on it.
         steps: all steps of the training.
     """
-    rise = min(warmup, steps // 2)
+    rise = min(warmup, steps // 5)
     start = min(START, peak)
 
     def rate(step: int) -> float:

@@ -31,5 +31,10 @@ def test_cosine_values_by_hand():
 
 def test_a_short_training_still_has_a_peak():
     rate = warmup_cosine(0.1, 10, 4)
-    assert [round(rate(step), 4) for step in range(4)] == [0.0, 0.05, 0.1, 0.05]
+    assert [round(rate(step), 4) for step in range(4)] == [0.1, 0.0854, 0.05, 0.0146]
     assert warmup_cosine(0.1, 10, 1)(0) == pytest.approx(0.1)
+
+
+def test_at_most_a_fifth_of_the_steps_is_warm_up():
+    rate = warmup_cosine(0.1, 2500, 1000)
+    assert max(range(1000), key=rate) == 200

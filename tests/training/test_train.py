@@ -91,8 +91,8 @@ def test_the_mlp_is_trained_as_a_plain_loop_would(tmp_path):
     ):
         module.zero_grad()
         F.cross_entropy(module(inputs[chosen]), targets[chosen]).backward()
-        fall = 0.05 * (1 + np.cos(np.pi * (step - 10) / 14)) / 2
-        rate = 1e-6 + (0.05 - 1e-6) * step / 10 if step < 10 else fall
+        fall = 0.05 * (1 + np.cos(np.pi * (step - 4) / 20)) / 2  # a fifth warms up
+        rate = 1e-6 + (0.05 - 1e-6) * step / 4 if step < 4 else fall
         with torch.no_grad():
             for name, value in parameters.items():
                 velocity[name] = 0.9 * velocity[name] + value.grad

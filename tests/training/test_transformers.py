@@ -107,7 +107,7 @@ def test_a_gpt2_is_trained_as_a_plain_loop_would(tmp_path):
         scores = module(data.inputs[chosen])
         kept = data.targets[chosen] != -100
         F.cross_entropy(scores[kept], data.targets[chosen][kept]).backward()
-        rise = 4  # half of all steps: three epochs of warm-up do not fit
+        rise = 1  # a fifth of all steps: three epochs of warm-up do not fit
         rate = 1e-6 + (1e-2 - 1e-6) * step / rise
         if step >= rise:
             rate = 1e-2 * (1 + np.cos(np.pi * (step - rise) / (9 - rise))) / 2
