@@ -19,6 +19,7 @@ from engine.commandline.output import add_json, byte_bar, print_json
 from engine.commandline.values import add_family_options, pairs, samples, seed
 from engine.data import load_dataset
 from engine.data.fit import fit_data
+from engine.matching.methods import METHODS, Counts
 from engine.program import Program
 from engine.studies.subject import prepare
 from engine.symmetry import derive_symmetry, equivalence, prove
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
         print_json(report)
         return
     print(f"objective {result.objective_identity:.6g} → {result.objective:.6g}")
-    steps = "steps" if result.method == "ste" else "sweeps"
+    steps = "sweeps" if METHODS[result.method].counts is not Counts.STEPS else "steps"
     print(f"{result.sweeps} {steps} in {result.seconds:.2f} s. {result.stop_reason.sentence}")
     print(
         f"π(B) is B: the largest difference in any logit on {report['checked_on']} is "

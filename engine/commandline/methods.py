@@ -4,56 +4,64 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from engine.commandline.values import positive
 from engine.data import load_dataset
 from engine.data.fit import fit_data
-from engine.errors import SpecError
-from engine.matching import (
-    METHODS,
-    MatchResult,
-    Needs,
-    match_activations,
-    match_weights,
-    straight_through,
-)
-from engine.matching.tap_statistics import STATISTICS
+from engine.errors import MatchingError, SpecError
+from engine.matching import METHODS, MatchResult, Method, Needs, Option, run_method
 from engine.program import Program
 from engine.symmetry import Symmetry
 
-WEIGHT, ACTIVATION, STRAIGHT_THROUGH = METHODS
+DEFAULT = next(iter(METHODS))
 
 
 def add_method_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--method` and what belongs to single methods."""
+    """Add `--method` and every option of every method."""
+    lacking = (f"{key}: {method.needs.value}" for key, method in METHODS.items())
     parser.add_argument(
         "--method",
         choices=tuple(METHODS),
-        default=WEIGHT,
-        help="weight: no data (default); activation: samples; ste: samples and labels",
+        default=DEFAULT,
+        help=f"what it needs is, for {'; '.join(lacking)} (default: {DEFAULT})",
     )
-    parser.add_argument("--restarts", type=positive, default=1, help="weight: the best start wins")
-    parser.add_argument("--max-sweeps", type=positive, default=100, help="weight, ste")
-    parser.add_argument(
-        "--statistic", choices=STATISTICS, default="correlation", help="activation: what is alike"
-    )
-    parser.add_argument(
-        "--mixture", type=float, default=1.0, help="activation: its share beside the weights'"
-    )
-    parser.add_argument("--steps", type=positive, default=200, help="ste: steps of SGD")
+    own = parser.add_argument_group("options of single methods")
+    for name, takers in _takers().items():
+        option = next(iter(takers.values()))
+        told = "; ".join(
+            f"{', '.join(keys)}: {sentence}" for sentence, keys in _told(takers).items()
+        )
+        own.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(option.default),
+            choices=option.choices or None,
+            default=None,
+            help=told,
+        )
 
 
 def check_method(options: argparse.Namespace) -> None:
     """Raise SpecError if the chosen method cannot run, before anything is read."""
     method = METHODS[options.method]
-    if method.needs is not Needs.NOTHING and options.data is None:
+    given = _given(options)
+    for name in given:
+        takers = _takers()[name]
+        if method.key not in takers:
+            raise SpecError(
+                f"{method.title} has no option --{name.replace('_', '-')}: it is for --method "
+                f"{' or '.join(takers)}"
+            )
+    try:
+        needs = method.needs_with(given)
+    except MatchingError as error:
+        raise SpecError(f"--{str(error).replace('_', '-')}") from error
+    if needs is not Needs.NOTHING and options.data is None:
         raise SpecError(
-            f"{method.title} needs {method.needs.value}: give --data, such as --data mnist, or "
-            f"take --method {WEIGHT}, which needs none"
+            f"{method.title} needs {needs.value}: give --data, such as --data mnist, or "
+            f"take --method {DEFAULT}, which needs none"
         )
 
 
@@ -69,40 +77,27 @@ def matched(
     Raises:
         BasinscopeError: the models or the data cannot be used.
     """
-    pair = (program, symmetry, a, b)
-    if options.method == WEIGHT:
-        return match_weights(
-            *pair,
+    method, given = METHODS[options.method], _given(options)
+    data = None
+    if method.needs_with(given) is not Needs.NOTHING:
+        drawn = load_dataset(
+            options.data,
+            "train",
+            samples=options.samples,
             seed=options.seed,
-            restarts=options.restarts,
-            max_sweeps=options.max_sweeps,
-            progress=lambda sweep, value: _tell(f"sweep {sweep}: {value:.6g}"),
+            model_inputs=program.inputs,
         )
-    drawn = load_dataset(
-        options.data,
-        "train",
-        samples=options.samples,
+        data = fit_data(drawn, program.inputs, None)
+    return run_method(
+        method.key,
+        program,
+        symmetry,
+        a,
+        b,
+        data=data,
+        options=given,
         seed=options.seed,
-        model_inputs=program.inputs,
-    )
-    data = fit_data(drawn, program.inputs, None)
-    if options.method == ACTIVATION:
-        return match_activations(
-            *pair,
-            data.tensors,
-            statistic=options.statistic,
-            mixture=options.mixture,
-            seed=options.seed,
-            progress=lambda done, total: _tell(f"samples {done} of {total}"),
-        )
-    return straight_through(
-        *pair,
-        data.tensors,
-        data.targets,
-        steps=options.steps,
-        max_sweeps=options.max_sweeps,
-        seed=options.seed,
-        progress=lambda step, loss: _tell(f"step {step}: midpoint loss {loss:.6g}"),
+        progress=_teller(method),
     )
 
 
@@ -116,5 +111,37 @@ def details(result: MatchResult) -> dict[str, Any]:
     }
 
 
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr)
+def _takers() -> dict[str, dict[str, Option]]:
+    """Return option → the methods that have it, and what it is there."""
+    found: dict[str, dict[str, Option]] = {}
+    for key, method in METHODS.items():
+        for option in method.options:
+            found.setdefault(option.name, {})[key] = option
+    return found
+
+
+def _told(takers: Mapping[str, Option]) -> dict[str, list[str]]:
+    """Return what an option sets → the methods where it sets that."""
+    told: dict[str, list[str]] = {}
+    for key, option in takers.items():
+        told.setdefault(f"{option.sentence} ({option.default})", []).append(key)
+    return told
+
+
+def _given(options: argparse.Namespace) -> dict[str, object]:
+    """Return the methods' options that were given."""
+    values = {name: getattr(options, name) for name in _takers()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _teller(method: Method) -> Callable[[float], None]:
+    """Return what prints the share done, once for each tenth."""
+    told = -1
+
+    def tell(share: float) -> None:
+        nonlocal told
+        if (tenths := int(10 * share)) > told:
+            told = tenths
+            print(f"{method.title}: {10 * tenths} %", file=sys.stderr)
+
+    return tell

@@ -193,6 +193,13 @@ def _taps(program: Program, symmetry: Symmetry, mixture: float) -> dict[str, tup
     return {name: found[name] for name in names if found[name]}
 
 
+def check_activations(program: Program, symmetry: Symmetry, settings: Mapping[str, object]) -> None:
+    """Raise MatchingError if a model cannot be matched so, before any data is read."""
+    mixture = settings["mixture"]
+    assert isinstance(mixture, float)
+    _check_memory(symmetry, _taps(program, symmetry, mixture))
+
+
 def _check_memory(symmetry: Symmetry, found: Mapping[str, tuple[Tap, ...]]) -> None:
     """Raise MatchingError if sums over pairs of units would not fit."""
     groups = {group.name: group for group in symmetry.groups}

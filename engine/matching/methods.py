@@ -1,4 +1,7 @@
-"""The matching methods by name: what each is called and what it needs to run."""
+"""The matching methods by name: what each is called, what it needs to run, what can be set.
+
+Knows nothing of torch, so that the web process can list the methods. `run.py` runs them.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,16 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from engine.matching.activation_matching import METHOD as ACTIVATION
-from engine.matching.straight_through import METHOD as STRAIGHT_THROUGH
-from engine.matching.weight_matching import METHOD as WEIGHT
+from engine.errors import MatchingError
+from engine.matching.option import Needs, Option, Value
 
 
-class Needs(Enum):
-    """What a method has to see besides the two models."""
+class Counts(Enum):
+    """What a method's own progress counts."""
 
-    NOTHING = "nothing"
-    INPUTS = "samples without labels"
-    TARGETS = "samples with labels"
+    SWEEPS = "sweeps over all permutations"
+    STEPS = "steps, their number known beforehand"
+    SAMPLES = "samples read, of all"
 
 
 @dataclass(frozen=True)
@@ -27,26 +29,103 @@ class Method:
     Attributes:
         key: its name in options and results.
         title: how a sentence calls it.
-        needs: what it has to see.
+        needs: what it has to see, with default options.
         call: the name of its function in `engine`.
+        counts: what its progress counts.
+        options: what can be set, in the order of importance.
     """
 
     key: str
     title: str
     needs: Needs
     call: str
+    counts: Counts
+    options: tuple[Option, ...] = ()
 
+    def settings(self, given: Mapping[str, object]) -> dict[str, Value]:
+        """Return every option with the given value or its default.
+
+        Raises:
+            MatchingError: there is no such option, or a value makes no sense.
+        """
+        own = {option.name: option for option in self.options}
+        for name in given:
+            if name not in own:
+                known = f"its options are {', '.join(own)}" if own else "it has none"
+                raise MatchingError(f"{self.title} has no option {name}; {known}")
+        return {n: o.checked(given[n]) if n in given else o.default for n, o in own.items()}
+
+    def needs_with(self, given: Mapping[str, object]) -> Needs:
+        """Return what it has to see with these options."""
+        settings = self.settings(given)
+        asked = [o.asks[str(settings[o.name])] for o in self.options if settings[o.name] in o.asks]
+        return max([self.needs, *asked], key=list(Needs).index)
+
+
+_SWEEPS = Option("max_sweeps", "at most so many sweeps over all permutations", 100, least=1)
+_BATCH = Option("batch_size", "samples at a time", 250, least=1)
+_JUDGES = Option("judged_on", "at most so many samples judge the midpoints", 2000, least=1)
+
+_WEIGHT = Method(
+    "weight",
+    "weight matching",
+    Needs.NOTHING,
+    "match_weights",
+    Counts.SWEEPS,
+    (
+        Option("restarts", "number of starts; the best one wins", 1, least=1),
+        _SWEEPS,
+    ),
+)
+
+_ACTIVATION = Method(
+    "activation",
+    "activation matching",
+    Needs.INPUTS,
+    "match_activations",
+    Counts.SAMPLES,
+    (
+        Option(
+            "statistic",
+            "what makes two units alike",
+            "correlation",
+            choices=("inner_product", "correlation"),
+        ),
+        Option(
+            "mixture", "share of the activations; the rest is the weights'", 1.0, above=0, most=1
+        ),
+        _BATCH,
+    ),
+)
+
+_STRAIGHT_THROUGH = Method(
+    "ste",
+    "straight-through estimator",
+    Needs.TARGETS,
+    "straight_through",
+    Counts.STEPS,
+    (
+        Option("steps", "number of steps", 200, least=1),
+        Option("batch_size", "samples per step", 500, least=1),
+        Option("rate", "learning rate", 1e-2, above=0),
+        Option("momentum", "momentum of SGD", 0.9, least=0, most=1),
+        _JUDGES,
+        _SWEEPS,
+    ),
+)
 
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        method.key: method
-        for method in (
-            Method(WEIGHT, "weight matching", Needs.NOTHING, "match_weights"),
-            Method(ACTIVATION, "activation matching", Needs.INPUTS, "match_activations"),
-            Method(
-                STRAIGHT_THROUGH, "straight-through estimator", Needs.TARGETS, "straight_through"
-            ),
-        )
-    }
+    {method.key: method for method in (_WEIGHT, _ACTIVATION, _STRAIGHT_THROUGH)}
 )
-"""Key → method, from the quickest to the slowest."""
+"""Key → method."""
+
+
+def find_method(key: str) -> Method:
+    """Return the method of a key.
+
+    Raises:
+        MatchingError: there is none.
+    """
+    if key not in METHODS:
+        raise MatchingError(f"there is no matching method {key!r}; there are {', '.join(METHODS)}")
+    return METHODS[key]

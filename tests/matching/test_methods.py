@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,22 @@ def test_the_page_names_every_method(key):
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_the_page_names_every_statistic(statistic):
     assert f"`{statistic}`" in PAGE.read_text(encoding="utf-8")
+
+
+def test_no_torch_is_needed_to_list_the_methods():
+    code = "import sys, engine.matching.methods; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_options_are_the_keywords_of_the_function(method):
+    parameters = inspect.signature(getattr(engine, method.call)).parameters
+    common = {"seed", "progress", "should_stop", "device"}
+    own = {n: p.default for n, p in parameters.items() if p.kind == p.KEYWORD_ONLY}
+    assert {o.name: o.default for o in method.options} == {
+        name: default for name, default in own.items() if name not in common
+    }
+    assert common <= own.keys()
 
 
 def test_methods_are_found_under_their_keys():
