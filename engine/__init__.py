@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.landscape import Span, evaluate, line, make_plane
     from engine.matching import MatchResult, match_activations, match_weights, straight_through
     from engine.program import Program, capture, read_program, save_program
+    from engine.repair import REPAIRS, Repaired, calibration_error, ensemble, repaired_line
     from engine.studies import CompareOptions, CompareResult, compare
     from engine.symmetry import Permutation, Symmetry, derive_symmetry, equivalence, prove
 
@@ -33,6 +34,7 @@ _HOMES = {
         "straight_through",
     ),
     "engine.program": ("Program", "capture", "read_program", "save_program"),
+    "engine.repair": ("REPAIRS", "Repaired", "calibration_error", "ensemble", "repaired_line"),
     "engine.studies": ("CompareOptions", "CompareResult", "compare"),
     "engine.symmetry": ("Permutation", "Symmetry", "derive_symmetry", "equivalence", "prove"),
 }
@@ -62,6 +64,12 @@ __all__ = [
     "match_weights",
     "prove",
     "straight_through",
+    # after matching (`repair` itself is engine.repair.repair)
+    "REPAIRS",
+    "Repaired",
+    "calibration_error",
+    "ensemble",
+    "repaired_line",
     # landscapes and whole questions
     "CompareOptions",
     "CompareResult",

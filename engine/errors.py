@@ -67,6 +67,10 @@ class MatchingError(BasinscopeError):
     """Two models cannot be matched, with the reason."""
 
 
+class RepairError(BasinscopeError):
+    """A repair after matching cannot be applied, with the reason."""
+
+
 class LandscapeError(BasinscopeError):
     """A line, plane or evaluation was asked for that does not exist."""
 

@@ -1,0 +1,102 @@
+"""One merged model, repaired: a plain checkpoint of the same tensors as its inputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.errors import RepairError
+from engine.landscape.statistics import RESET_BATCH
+from engine.program import Program
+from engine.repair.obstacles import obstacle
+from engine.repair.workshop import Workshop
+
+__all__ = ["Repaired", "obstacle", "repair"]
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A merged and repaired model.
+
+    Attributes:
+        params: every tensor of the program, on the CPU, in the precision of the first model.
+        temperature: what the logits are divided by; 1 where no temperature was asked for.
+        seconds: wall time.
+        folded: whether the weights divide by the temperature already; where not, the logits that
+            they give are still to be divided by it.
+        notes: one sentence for each kind of layer that a repair had to leave alone.
+    """
+
+    params: Mapping[str, Tensor]
+    temperature: float
+    seconds: float
+    folded: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def repair(
+    program: Program,
+    ends: Sequence[Mapping[str, Tensor]],
+    weights: Sequence[float],
+    inputs: tuple[Tensor, ...],
+    *,
+    repairs: Collection[str],
+    targets: Tensor | None = None,
+    batch_size: int = RESET_BATCH,
+    check: Callable[[], None] = lambda: None,
+    device: torch.device | str = "cpu",
+) -> Repaired:
+    """Return the point Σ w_k·end_k, repaired.
+
+    Args:
+        program: the model.
+        ends: K models that are aligned already; never written to.
+        weights: one per model, [K], summing to 1.
+        inputs: training inputs, one tensor [N, *shape] per input of the program.
+        repairs: keys of `REPAIRS`; they are applied in a fixed order, and none is allowed.
+        targets: labels of the inputs, for the temperature.
+        batch_size: the most samples that normalise each other.
+        check: called before each batch; what it raises ends the repair.
+        device: where to compute.
+
+    Raises:
+        RepairError: a repair is unknown, does not apply, or lacks labels or samples; a repaired
+            tensor does not fit in its precision.
+        LandscapeError: models or weights do not fit together.
+        ProgramError: a model lacks a tensor of the program.
+    """
+    start = time.perf_counter()
+    workshop = Workshop(
+        program,
+        ends,
+        inputs,
+        repairs=repairs,
+        targets=targets,
+        batch_size=batch_size,
+        check=check,
+        device=device,
+    )
+    point = workshop.at(weights)
+    first = program.named(ends[0])
+    params = {name: _as_stored(name, point.params[name], first[name].dtype) for name in first}
+    return Repaired(
+        params=params,
+        temperature=point.temperature,
+        seconds=time.perf_counter() - start,
+        folded=point.folded,
+    )
+
+
+def _as_stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a tensor on the CPU in the precision of its checkpoint."""
+    stored = tensor.to("cpu", dtype)
+    if bool(tensor.isfinite().all()) and not bool(stored.isfinite().all()):
+        raise RepairError(
+            f"The repaired {name} holds numbers too large for {dtype}; "
+            f"store the models in float32 and repair them again."
+        )
+    return stored
