@@ -20,61 +20,24 @@ from torch import Tensor
 from engine.checkpoints import Checkpoint, about, load_checkpoint, stated_options
 from engine.data import Dataset
 from engine.data.task import REGRESSION
-from engine.errors import CancelledError
-from engine.landscape import ResetData, Span, choose_batch_size, evaluate, line, reset_statistics
+from engine.landscape import ResetData, Span, choose_batch_size, line, reset_statistics
 from engine.program import Program
 from engine.studies import summary as summaries
 from engine.studies.alignment import Alignment, align
 from engine.studies.edges import EDGES, MODELS, SPLITS, barrier_summary, edge_tiles, point_summary
+from engine.studies.evaluation import Evaluation, InTurn, TileExecutor, Work
 from engine.studies.layers import layer_table
 from engine.studies.options import CompareOptions
 from engine.studies.plane import PlaneStudy
+from engine.studies.recipe import ProgramRecipe
 from engine.studies.result import SUMMARY_VERSION, CompareResult, json_ready
 from engine.studies.stages import Countdown, Progress, Stages
 from engine.studies.subject import Subject, load_split, prepare
 from engine.studies.task import baseline, task_summary
-from engine.studies.tiles import MemoryTiles, Tile, TileCache, belongs, gather, tally_arrays
+from engine.studies.tiles import MemoryTiles, Tile, TileCache, gather
 from engine.symmetry import derive_symmetry, equivalence, prove
 
 ShouldStop = Callable[[], bool]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How tiles are evaluated: on which data, where, with which reset."""
-
-    program: Program
-    data: Mapping[str, Dataset]
-    reset: ResetData | None
-    cache: TileCache
-    device: str
-    should_stop: ShouldStop
-
-    def run(self, tiles: tuple[Tile, ...], stage: str, countdown: Countdown) -> None:
-        """Evaluate every tile that the cache does not have.
-
-        Raises:
-            CancelledError: between tiles or batches, when asked to stop.
-        """
-        for tile in tiles:
-            if self.should_stop():
-                raise CancelledError("cancelled; finished tiles are kept")
-            kept = self.cache.get(tile.key)
-            found = kept is not None and belongs(kept, tile)
-            if not found:
-                tally = evaluate(
-                    self.program,
-                    tile.span,
-                    tile.coefficients,
-                    self.data[tile.split],
-                    # BatchNorm statistics that were not reset are those that came with a model.
-                    reset=None if tile.key.startswith("ends") else self.reset,
-                    progress=lambda done: countdown.point(stage),
-                    should_stop=self.should_stop,
-                    device=self.device,
-                )
-                self.cache.put(tile.key, tally_arrays(tally, tile.index))
-            countdown.tile(stage, tile.key, len(tile.index) if found else 0)
 
 
 def compare(
@@ -88,6 +51,7 @@ def compare(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
     device: str | None = None,
+    executor: TileExecutor | None = None,
 ) -> CompareResult:
     """Compare two checkpoints before and after permuting B.
 
@@ -101,6 +65,7 @@ def compare(
         progress: gets events: stage with fraction and eta, sweep, tile.
         should_stop: asked between tiles and batches.
         device: "cpu", "cuda"; None takes CUDA where there is one.
+        executor: who evaluates the tiles; None does so here, one after the other.
 
     Raises:
         BasinscopeError: each with its cause: the pair, the model, the data, the options.
@@ -148,7 +113,9 @@ def compare(
         ),
     }
     stages.partial(parts)
-    evaluation = Evaluation(subject.program, splits, reset, cache, device, stop)
+    recipe = ProgramRecipe.of(subject, options.family)
+    work = Work(subject.program, recipe, splits, reset, device)
+    evaluation = Evaluation(work, cache, executor or InTurn(), stop)
     study = _evaluate(evaluation, subject, pi_b, options, stages)
     result = _result(subject, alignment, pi_b, study, evaluation, stages, parts)
     stages.done()
@@ -192,14 +159,12 @@ def _evaluate(
     if options.plane_points:
         plane = PlaneStudy.lay_out(subject.program, span, options)
         stages.partial({"plane": plane.geometry()})
-    groups = [("ends", tile) for tile in ends.values()]
-    groups += [("curves", tile) for tile in edges.values()]
-    groups += [("plane", plane.tiles)] if plane else []
-    every = [tile for _, tiles in groups for tile in tiles]
-    countdown = Countdown(stages, sum(len(tile.index) for tile in every), len(every))
+    every = [("ends", tile) for tiles in ends.values() for tile in tiles]
+    every += [("curves", tile) for tiles in edges.values() for tile in tiles]
+    every += [("plane", tile) for tile in plane.tiles] if plane else []
+    countdown = Countdown(stages, sum(len(tile.index) for _, tile in every), len(every))
     with stages.stage("evaluate"):
-        for stage, tiles in groups:
-            evaluation.run(tiles, stage, countdown)
+        evaluation.run(every, countdown)
     cache = evaluation.cache
     curves = {key: gather(tiles, cache) for key, tiles in edges.items()}
     naive_top = float(np.max(curves["naive", "test"]["loss"]))
@@ -223,7 +188,8 @@ def _result(
     arrays: dict[str, np.ndarray] = {"lambdas": study.lambdas}
     for (edge, split), curve in study.curves.items():
         arrays |= {f"curve_{edge}_{split}_{name}": values for name, values in curve.items()}
-    middle, points = len(study.lambdas) // 2, _points(evaluation.data)
+    data = evaluation.work.data
+    middle, points = len(study.lambdas) // 2, _points(data)
     summary: dict[str, object] = {
         "version": SUMMARY_VERSION,
         "ends": {
@@ -249,9 +215,9 @@ def _result(
         summary=ready,
         permutation=alignment.permutation,
         pi_b=pi_b,
-        midpoint=_midpoint(subject, pi_b, evaluation.reset),
+        midpoint=_midpoint(subject, pi_b, evaluation.work.reset),
         stated=stated_options(subject.a.config) or stated_options(subject.b.config),
-        provenance=_provenance(stages, evaluation.device),
+        provenance=_provenance(stages, evaluation.work.device),
     )
 
 

@@ -25,7 +25,7 @@ from engine.studies.options import CompareOptions
 from engine.studies.tiles import Tile, TileCache, coarse_first, gather, split_into_tiles
 
 if TYPE_CHECKING:
-    from engine.studies.compare import Evaluation
+    from engine.studies.evaluation import Evaluation
 
 SPLIT = "test"
 NAMES = ("A", "B", "pi_b")
@@ -89,14 +89,15 @@ class PlaneStudy:
             naive_top: the largest loss on the line from A to B, for the basins' threshold.
         """
         values, corners = gather(self.grid_tiles, cache), gather(self.corner_tiles, cache)
+        work = evaluation.work
         own = [
             evaluate_model(
-                evaluation.program,
+                work.program,
                 model,
-                evaluation.data[SPLIT],
-                reset=evaluation.reset,
+                work.data[SPLIT],
+                reset=work.reset,
                 should_stop=evaluation.should_stop,
-                device=evaluation.device,
+                device=work.device,
             ).loss.item()
             for model in self.models
         ]
