@@ -65,9 +65,9 @@ def align(
     )
     if result.stop_reason is StopReason.CANCELLED:
         raise CancelledError("cancelled while matching")
-    arrays = _arrays(result)
+    arrays = match_arrays(result)
     cache.put(KEY, arrays)
-    return _restore(arrays, options.seed)
+    return restore_match(arrays, options.seed)
 
 
 def _kept(cache: TileCache, symmetry: Symmetry, seed: int) -> Alignment | None:
@@ -76,14 +76,15 @@ def _kept(cache: TileCache, symmetry: Symmetry, seed: int) -> Alignment | None:
     if arrays is None:
         return None
     try:
-        kept = _restore(arrays, seed)
+        kept = restore_match(arrays, seed)
         symmetry.check_permutation(kept.permutation)
     except (LookupError, TypeError, ValueError, SymmetryError):
         return None
     return kept
 
 
-def _arrays(result: MatchResult) -> dict[str, np.ndarray]:
+def match_arrays(result: MatchResult) -> dict[str, np.ndarray]:
+    """Return what is kept of a matching."""
     arrays = {f"group {name}": order.numpy() for name, order in result.permutation.items()}
     for inner, outer in result.permutation.within.items():
         arrays[f"within {inner}"] = np.array(outer)
@@ -95,7 +96,12 @@ def _arrays(result: MatchResult) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _restore(arrays: Mapping[str, np.ndarray], seed: int) -> Alignment:
+def restore_match(arrays: Mapping[str, np.ndarray], seed: int) -> Alignment:
+    """Return the matching that was kept.
+
+    Raises:
+        LookupError, TypeError, ValueError, SymmetryError: the arrays are no matching.
+    """
     orders = {
         key.removeprefix("group "): torch.from_numpy(np.asarray(value).astype(np.int64))
         for key, value in arrays.items()
