@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engine.errors import RepairError
 from engine.program import Program
-from engine.repair.catalogue import REPAIRS, RESET
+from engine.repair.catalogue import REPAIRS, RESET, TEMPERATURE
+from engine.repair.sites import find_sites
 
 
 def obstacle(key: str, program: Program) -> str | None:
@@ -15,10 +16,14 @@ def obstacle(key: str, program: Program) -> str | None:
     """
     if key not in REPAIRS:
         raise RepairError(f"There is no repair {key!r}; the repairs are {', '.join(REPAIRS)}.")
-    if key == RESET:
-        if not program.batch_norms:
-            return (
-                "The model has no BatchNorm with running statistics, so there is nothing to reset."
-            )
+    if key == TEMPERATURE:
         return None
-    return f"{REPAIRS[key].title} is not available yet."
+    if key == RESET:
+        if program.batch_norms:
+            return None
+        return "The model has no BatchNorm with running statistics, so there is nothing to reset."
+    sites = find_sites(program)
+    if sites.hidden:
+        return None
+    reasons = " ".join(sites.left_alone) or "It has no hidden linear layer, convolution or norm."
+    return f"{REPAIRS[key].title} finds no layer whose channels it could scale. {reasons}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ def repair(
         device=device,
     )
     point = workshop.at(weights)
+    if math.isnan(point.temperature):
+        raise RepairError(
+            "The merged model gives logits on the training samples that are NaN or infinite, so "
+            "no temperature can be fitted; look at both models and at the samples."
+        )
     first = program.named(ends[0])
     params = {name: _as_stored(name, point.params[name], first[name].dtype) for name in first}
     return Repaired(
@@ -88,12 +94,14 @@ def repair(
         temperature=point.temperature,
         seconds=time.perf_counter() - start,
         folded=point.folded,
+        notes=workshop.notes,
     )
 
 
 def _as_stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a tensor on the CPU in the precision of its checkpoint."""
-    stored = tensor.to("cpu", dtype)
+    # A copy made here can be trained further: those made in inference mode cannot.
+    stored = tensor.to("cpu", dtype, copy=True)
     if bool(tensor.isfinite().all()) and not bool(stored.isfinite().all()):
         raise RepairError(
             f"The repaired {name} holds numbers too large for {dtype}; "

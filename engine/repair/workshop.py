@@ -6,6 +6,7 @@ the channels, then the temperature.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,11 @@ from engine.errors import RepairError
 from engine.landscape import Span, reset_statistics
 from engine.landscape.statistics import RESET_BATCH
 from engine.program import Program
-from engine.repair.catalogue import REPAIRS, RESET, RepairNeeds
+from engine.repair.catalogue import REPAIR, REPAIRS, RESCALE, RESET, TEMPERATURE, RepairNeeds
+from engine.repair.channels import Channels, Data
 from engine.repair.obstacles import obstacle
+from engine.repair.sites import Site, find_sites
+from engine.repair.temperature import divided, point_temperature
 
 
 @dataclass(frozen=True)
@@ -77,39 +81,104 @@ class Workshop:
                 raise RepairError(why)
             if REPAIRS[key].needs is RepairNeeds.TARGETS and targets is None:
                 raise RepairError(f"The {REPAIRS[key].title} needs training samples with labels.")
+        _check_samples(program, inputs, targets, batch_size)
         for end in ends:
             program.check(end)
         self.program = program
         names = tuple(f"model {index}" for index in range(1, len(ends) + 1))
         span = Span(names, tuple(program.named(end) for end in ends))
         self.span = span.to(device, program.parameters)
-        self.inputs = tuple(self._moved(tensor, device) for tensor in inputs)
-        self.batch_size = batch_size
-        self.check = check
+        moved = tuple(self._moved(tensor, device) for tensor in inputs)
+        self.data = Data(moved, batch_size, check)
+        self.targets = None if targets is None else targets.to(device)
+        self.sites = find_sites(program)
+        self._channels = self._prepared()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each thing that the repairs leave as it is."""
+        if self._channels is None:
+            return ()
+        unshifted = sum(site.bias is None for site in self.sites.hidden)
+        if not (self._channels.shifting and unshifted):
+            return self.sites.left_alone
+        total = len(self.sites.hidden)
+        note = f"{unshifted} of {total} layers have no bias and are scaled without being shifted."
+        return (*self.sites.left_alone, note)
 
     def at(self, weights: Sequence[float]) -> Point:
         """Return the repaired point Σ w_k·model_k.
+
+        A point that is one of the models itself is left as it is by REPAIR and RESCALE.
 
         Args:
             weights: one per model, [K], summing to 1.
 
         Raises:
-            LandscapeError: the weights do not fit, or there are too few samples.
+            LandscapeError: the weights do not fit.
+            RepairError: there are too few samples, or the labels do not fit.
         """
-        params = self.span.at(torch.tensor(list(weights), dtype=torch.float64))
         with torch.inference_mode():
-            if RESET in self.repairs:
-                params |= reset_statistics(
-                    self.program,
-                    params,
-                    self.inputs,
-                    batch_size=self.batch_size,
-                    check=self.check,
-                )
-        return Point(params)
+            params = self.span.at(torch.tensor(list(weights), dtype=torch.float64))
+            if self._channels is not None and sum(w != 0 for w in weights) > 1:
+                params |= self._channels.at(weights, params)
+            elif RESET in self.repairs:
+                params |= self._reset(params)
+            if TEMPERATURE not in self.repairs:
+                return Point(params)
+            return self._tempered(params, self.sites.head)
+
+    def _prepared(self) -> Channels | None:
+        """Return REPAIR, or RESCALE, over all sites; REPAIR does what RESCALE does and more."""
+        if not {REPAIR, RESCALE} & set(self.repairs):
+            return None
+        shifting = REPAIR in self.repairs
+        with torch.inference_mode():
+            return Channels(
+                self.program,
+                self.sites.hidden,
+                self.span.models,
+                self.data,
+                shifting=shifting,
+                resetting=shifting or RESET in self.repairs,
+            )
+
+    def _reset(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        data = self.data
+        return reset_statistics(
+            self.program, params, data.inputs, batch_size=data.batch_size, check=data.check
+        )
+
+    def _tempered(self, params: dict[str, Tensor], head: Site | None) -> Point:
+        data = self.data
+        assert self.targets is not None  # said when the workshop was made
+        found = point_temperature(
+            self.program, params, data.inputs, self.targets, data.batch_size, data.check
+        )
+        if head is None or math.isnan(found):
+            return Point(params, found, folded=False)
+        return Point({**params, **divided(head, params, found)}, found)
 
     def _moved(self, tensor: Tensor, device: torch.device | str) -> Tensor:
         return tensor.to(device, self.span.dtype if tensor.is_floating_point() else None)
+
+
+def _check_samples(
+    program: Program, inputs: Sequence[Tensor], targets: Tensor | None, batch_size: int
+) -> None:
+    """Raise RepairError unless there is a tensor for each input and a label for each sample."""
+    if len(inputs) != len(program.inputs):
+        raise RepairError(
+            f"The model takes {len(program.inputs)} inputs; {len(inputs)} were given."
+        )
+    counts = [len(tensor) for tensor in (*inputs, *(() if targets is None else (targets,)))]
+    if len(set(counts)) != 1:
+        raise RepairError(
+            f"Training samples need one tensor per input and one label each; there are "
+            f"{', '.join(map(str, counts))}."
+        )
+    if batch_size < 1:
+        raise RepairError(f"A batch needs at least 1 sample; {batch_size} was asked.")
 
 
 def in_order(repairs: Collection[str]) -> tuple[str, ...]:
