@@ -95,7 +95,7 @@ def repair_summary(
 ) -> Json:
     """Return the repairs asked for, those that the model cannot have, and the variants."""
     titles = {
-        name: "as it is" if name == PLAIN else " + ".join(REPAIRS[key].title for key in keys)
+        name: "no repair" if name == PLAIN else " + ".join(REPAIRS[key].title for key in keys)
         for name, keys in variants.items()
     }
     return {
