@@ -14,6 +14,7 @@ from engine.program import capture
 from engine.runs.context import Job, JobContext, JobResult
 from engine.runs.ingest import ingest, ingest_data, pair
 from engine.runs.inspect_jobs import headers, inspect, self_test
+from engine.runs.methods_jobs import methods
 from engine.runs.spec import CompareSpec
 from engine.runs.stored import load_stored
 from engine.studies import CompareOptions
@@ -79,6 +80,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
         "ingest": ingest,
         "ingest-data": ingest_data,
         "inspect": inspect,
+        "methods": methods,
         "pair": pair,
         "self-test": self_test,
     }

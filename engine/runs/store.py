@@ -25,6 +25,7 @@ from engine.runs.files import check_run_id, pack_arrays, replacing, write_bytes
 from engine.runs.index import RunIndex
 from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
 from engine.runs.locks import FileLock
+from engine.runs.methods_spec import MethodsSpec
 from engine.runs.results import (
     PROVENANCE_FILE,
     RESULT_FILE,
@@ -249,10 +250,10 @@ class Store:
         return True
 
     def _require(self, spec: Spec) -> None:
-        if isinstance(spec, CompareSpec | PairSpec):
+        if isinstance(spec, CompareSpec | MethodsSpec | PairSpec):
             self.shelf.checkpoint(spec.a)
             self.shelf.checkpoint(spec.b)
-        if isinstance(spec, CompareSpec) and spec.data.sha256 is not None:
+        if isinstance(spec, CompareSpec | MethodsSpec) and spec.data.sha256 is not None:
             self.shelf.data_path(spec.data.sha256)
         if isinstance(spec, InspectSpec | SelfTestSpec):
             self.shelf.checkpoint(spec.checkpoint)
@@ -264,7 +265,8 @@ class Store:
         if not (folder / RESULT_FILE).is_file():
             raise RunError(f"There is no run {run_id} here.")
         title = str(read_provenance(folder).get("title", "Built in"))
-        return RunStatus(run_id, "compare", title, "done", fraction=1.0, builtin=True)
+        kind = self.spec(run_id).kind
+        return RunStatus(run_id, kind, title, "done", fraction=1.0, builtin=True)
 
     def _restore(self) -> None:
         """Enter the runs found on disk into an index that was lost."""
