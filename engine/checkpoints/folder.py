@@ -44,10 +44,7 @@ def read_folder(
     """
     path, limits = Path(path), limits or Limits()
     name = name or path.resolve().name
-    try:
-        files = sorted(item.name for item in path.iterdir() if item.is_file())
-    except OSError as error:
-        raise CheckpointError(f"{name}: it cannot be read ({error.strerror or error})") from error
+    files = folder_files(path, name)
     chosen = choose_weights(files, name)
     config = read_config(path / CONFIG_NAME) if CONFIG_NAME in files else None
     if chosen.endswith(INDEX_SUFFIX):
@@ -57,12 +54,29 @@ def read_folder(
 
 def read_beside(path: Path, *, name: str | None = None, limits: Limits | None = None) -> Checkpoint:
     """Return the checkpoint in a file, with what the config.json in its folder says."""
-    beside = path.parent / CONFIG_NAME
-    kept = path.name.endswith((".safetensors", ".bin", INDEX_SUFFIX)) and beside.is_file()
-    config = read_config(beside) if kept else None
+    config = config_beside(path)
     if path.name.endswith(INDEX_SUFFIX):
         return read_sharded(path, name or path.name, limits or Limits(), config)
     return read_checkpoint(path, name=name, limits=limits, config=config)
+
+
+def folder_files(path: Path, name: str) -> list[str]:
+    """Return the names of the files in a folder, in order.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    try:
+        return sorted(item.name for item in path.iterdir() if item.is_file())
+    except OSError as error:
+        raise CheckpointError(f"{name}: it cannot be read ({error.strerror or error})") from error
+
+
+def config_beside(path: Path) -> Mapping[str, Any] | None:
+    """Return what the config.json in a weight file's folder says, None where there is none."""
+    beside = path.parent / CONFIG_NAME
+    kept = path.name.endswith((".safetensors", ".bin", INDEX_SUFFIX)) and beside.is_file()
+    return read_config(beside) if kept else None
 
 
 def choose_weights(files: Iterable[str], name: str) -> str:
@@ -147,7 +161,7 @@ def read_sharded(
             total += size
             limits.check_total(total - limits.header_bytes, "with the shards before it it takes")
             held = read_safetensors(file, size, path, limits)
-            _check_shard(held, where, shard)
+            check_shard(held, where, shard)
         tensors |= held
     missing = [tensor for tensor in where if tensor not in tensors]
     if missing:
@@ -159,7 +173,12 @@ def read_sharded(
     return Checkpoint(unwrapped, sha256, name, "safetensors", notes, config=config)
 
 
-def _check_shard(held: Mapping[str, Tensor], where: Mapping[str, str], shard: str) -> None:
+def check_shard(held: Mapping[str, Tensor], where: Mapping[str, str], shard: str) -> None:
+    """Check that a shard holds what its index says.
+
+    Raises:
+        CheckpointError: It holds a tensor that the index places elsewhere, or nowhere.
+    """
     for tensor in held:
         if where.get(tensor) != shard:
             told = where.get(tensor)

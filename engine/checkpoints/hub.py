@@ -35,7 +35,6 @@ from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.config_file import CONFIG_NAME, read_config
 from engine.checkpoints.folder import (
     INDEX_SUFFIX,
-    SUFFIXES,
     read_beside,
     read_folder,
     read_sharded,
@@ -43,7 +42,7 @@ from engine.checkpoints.folder import (
 from engine.checkpoints.hub_files import choose_file, listed
 from engine.checkpoints.limits import Limits
 from engine.checkpoints.read import read_checkpoint
-from engine.checkpoints.reference import Reference, parse_reference
+from engine.checkpoints.reference import Reference, may_be_reference, parse_reference
 from engine.errors import CheckpointError, HubError, LimitError
 from engine.home import home
 
@@ -123,12 +122,12 @@ def load_checkpoint(
         return read_folder(path, limits=limits)
     if isinstance(source, Path) or path.exists():
         return read_beside(path, limits=limits)
+    if not may_be_reference(source):
+        raise CheckpointError(f"there is no file {source!r} here")
     try:
         parse_reference(source)
     except HubError as error:
         raise HubError(f"there is no file {source!r} here, and {error}") from error
-    if ":" not in source and path.suffix in SUFFIXES:
-        raise HubError(f"there is no file {source!r} here; it would be a strange name on the Hub")
     return fetch_checkpoint(
         source,
         endpoint=endpoint,

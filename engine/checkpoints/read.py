@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from torch import Tensor
+
 from engine.checkpoints.admission import shown
 from engine.checkpoints.checkpoint import Checkpoint, fingerprint
 from engine.checkpoints.formats import Format, detect_format
 from engine.checkpoints.limits import Limits
 from engine.checkpoints.names import own_names, unwrap
 from engine.checkpoints.npz_file import read_npz
-from engine.checkpoints.pt2 import pack_architecture, read_archive
+from engine.checkpoints.pt2 import ExportedFile, pack_architecture, read_archive
 from engine.checkpoints.safetensors_file import read_metadata, read_safetensors
 from engine.checkpoints.stated import stated_config
 from engine.checkpoints.torch_file import read_torch_flat, read_torch_zip
@@ -94,17 +96,21 @@ def _read(
 
 def _read_exported(file: BinaryIO, size: int, name: str, limits: Limits) -> Checkpoint:
     """Return the weights of a `.pt2` with the graph that computes with them."""
-    exported = read_archive(file, size, limits)
+    tensors, notes, graph = exported_parts(read_archive(file, size, limits))
+    return Checkpoint(
+        tensors, fingerprint(tensors, graph), name, Format.PT2.title, notes, {}, graph
+    )
+
+
+def exported_parts(exported: ExportedFile) -> tuple[dict[str, Tensor], tuple[str, ...], bytes]:
+    """Return a `.pt2`'s tensors by their own names, what was done to them, and its graph."""
     old = {id(tensor): key for key, tensor in exported.tensors.items()}
     tensors, notes = own_names(dict(exported.tensors), lightning=False)
     names = {old[id(tensor)]: key for key, tensor in tensors.items()}
     if len(names) != len(old):  # a part that the graph reads would be left aside
         tensors, names, notes = dict(exported.tensors), {key: key for key in old.values()}, ()
     graph = pack_architecture(exported.document, exported.constants, exported.ties, names)
-    notes = (*exported.graph.notes, *notes)
-    return Checkpoint(
-        tensors, fingerprint(tensors, graph), name, Format.PT2.title, notes, {}, graph
-    )
+    return tensors, (*exported.graph.notes, *notes), graph
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from engine.checkpoints.folder import SUFFIXES
 from engine.errors import HubError
 
 _REPO = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
@@ -41,3 +42,14 @@ def parse_reference(text: str) -> Reference:
     if any(part in ("", ".", "..") for part in parts) or "\\" in parts[0]:
         raise HubError(f"{text!r} names a file outside the repository")
     return reference
+
+
+def may_be_reference(text: str) -> bool:
+    """Whether a text that names no file may be meant for the Hub: org/name, not ./name or a/b/c.
+
+    A path to a weight file is no repository, unless a file inside one is named after a colon.
+    """
+    repo, colon, _ = text.strip().partition(":")
+    if repo.count("/") != 1 or repo[0] in "./~" or "\\" in repo:
+        return False
+    return bool(colon) or not repo.endswith(SUFFIXES)

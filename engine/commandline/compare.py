@@ -10,7 +10,8 @@ from engine.checkpoints import load_checkpoint
 from engine.commandline import values
 from engine.commandline.destination import output_folder
 from engine.commandline.output import StageBar, add_json, byte_bar, print_json
-from engine.figures import headline, proof_sentence, standalone_html
+from engine.data import DATASETS
+from engine.figures import headline, proof_lead, proof_sentence, standalone_html
 from engine.figures.task import DERIVED_KEYS, words
 from engine.studies import CompareOptions, CompareResult, compare
 
@@ -75,8 +76,10 @@ def run(options: argparse.Namespace) -> None:
         print_json(report(result))
         return
     print(headline(result.summary).text)
-    print(proof_sentence(result.summary))
+    print(proof_lead(result.summary), proof_sentence(result.summary))
     print(_table(result.summary))
+    if options.data not in DATASETS:
+        print(f"{options.data} is one set: its samples are drawn for train and for test alike")
     if folder is not None:
         print(f"written to {options.output}: open report.html there")
 

@@ -7,13 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints import Checkpoint, check_fit, load_checkpoint, read_header_only
+from engine.checkpoints import (
+    Checkpoint,
+    check_fit,
+    load_checkpoint,
+    may_be_reference,
+    read_header,
+)
 from engine.commandline.inspect_text import inspection_text
 from engine.commandline.output import add_json, byte_bar, print_json
 from engine.commandline.values import add_family_options, pairs, positive, seed
 from engine.errors import SpecError
 from engine.program import Program
-from engine.studies import Inspection, inspect_header, inspect_network, self_test
+from engine.studies import Inspection, inspect_header, inspect_network, self_test, unread
 
 Report = dict[str, Any]
 
@@ -60,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     lent: Program | None = None  # the graph that a .pt2 brings serves files of weights after it
     for file in options.files:
         if options.header_only:
-            checkpoint, found = _headers(file, overrides)
+            checkpoint, found = _headers(file, overrides, lent)
         else:
             checkpoint, found = _network(file, overrides, lent)
         lent = found.program if checkpoint.graph is not None else lent
@@ -89,6 +95,7 @@ def report(found: Inspection, test: Report | None = None) -> Report:
         "self_test": test,
         "tensors": summary["tensors"],
         "graph": summary["graph"],
+        "facts": summary["facts"],
         "seconds": found.provenance["seconds"],
     }
 
@@ -98,21 +105,30 @@ def _network(
 ) -> tuple[Checkpoint, Inspection]:
     checkpoint = load_checkpoint(file, progress=byte_bar())
     found = inspect_network(checkpoint, overrides=overrides)
-    if (
-        found.program is None
-        and lent is not None
-        and set(lent.parameters) <= set(checkpoint.tensors)
-    ):
+    if _takes(checkpoint, found, lent):
         found = inspect_network(checkpoint, program=lent)
     return checkpoint, found
 
 
-def _headers(file: str, overrides: Mapping[str, object]) -> tuple[Checkpoint, Inspection]:
-    if ":" in file and not Path(file).exists():
+def _headers(
+    file: str, overrides: Mapping[str, object], lent: Program | None
+) -> tuple[Checkpoint, Inspection]:
+    if may_be_reference(file) and not Path(file).exists():
         raise SpecError(f"--header-only reads files on this machine; '{file}' is none")
-    header = read_header_only(file)
-    nameless = Checkpoint(header.tensors, "", header.name, header.format, header.notes)
-    return nameless, inspect_header(header, overrides=overrides)
+    header = read_header(file)
+    nameless, found = unread(header), inspect_header(header, overrides=overrides)
+    if _takes(nameless, found, lent):
+        found = inspect_header(header, program=lent)
+    return nameless, found
+
+
+def _takes(checkpoint: Checkpoint, found: Inspection, lent: Program | None) -> bool:
+    """Whether a graph that came before serves weights that are not recognised by themselves."""
+    return (
+        found.program is None
+        and lent is not None
+        and set(lent.parameters) <= set(checkpoint.tensors)
+    )
 
 
 def _tested(

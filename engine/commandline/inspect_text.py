@@ -12,6 +12,7 @@ from engine.figures.tree import tensor_tree, tree_lines
 Report = Mapping[str, Any]
 MOST_GROUPS, MOST_REASONS, MOST_WIDTH = 12, 8, 96
 MOST_TREE_ROWS = 400
+MOST_OPERATIONS = 12
 RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
@@ -24,6 +25,7 @@ def inspection_text(report: Report, *, tree: bool = False) -> str:
         lines += ["tensors", *_indented(_tree(report))]
     if "groups" in report:
         lines += _recognition(report)
+        lines += _facts(report["facts"])
         lines += _symmetry(report)
         lines += [_proof(report)]
     if report["self_test"] is not None:
@@ -58,6 +60,24 @@ def _recognition(report: Report) -> Iterator[str]:
         if report[title]:
             yield "assumed" if title == "assumptions" else title
             yield from _indented(report[title])
+
+
+def _facts(facts: Report) -> Iterator[str]:
+    """Say what the graph takes, does and returns."""
+    yield "graph"
+    takes = "; ".join(f"{given['name']} {_sizes(given)}" for given in facts["inputs"])
+    yield f"  takes {takes}"
+    if facts["output"] is not None:
+        yield f"  returns {_sizes(facts['output'])}"
+    done = [f"{name} {n}" for name, n in facts["operations"].items()]
+    more = f", and {len(done) - MOST_OPERATIONS} kinds more" if len(done) > MOST_OPERATIONS else ""
+    total = sum(facts["operations"].values())
+    yield f"  {total:,} operations: {', '.join(done[:MOST_OPERATIONS])}{more}"
+
+
+def _sizes(value: Report) -> str:
+    sizes = ("?" if size is None else str(size) for size in value["shape"])
+    return f"[{', '.join(('batch', *sizes))}] {value['dtype']}"
 
 
 def _symmetry(report: Report) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""What commands print: JSON or plain lines on stdout, progress on stderr."""
+"""What commands print: JSON or plain lines on stdout, progress on stderr.
+
+Bars are drawn where somebody watches; a log or a pipe gets a line for each stage.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,8 @@ def print_json(value: Mapping[str, object]) -> None:
 
 def byte_bar() -> Callable[[int, int], None]:
     """Return a progress function of (bytes done, bytes in all) that draws a bar on stderr."""
+    if not sys.stderr.isatty():
+        return _byte_line()
     bar: tqdm | None = None
 
     def show(done: int, total: int) -> None:
@@ -50,16 +55,33 @@ def byte_bar() -> Callable[[int, int], None]:
     return show
 
 
+def _byte_line() -> Callable[[int, int], None]:
+    """Return a progress function that says once for each file how much is downloaded."""
+    said: set[int] = set()
+
+    def show(done: int, total: int) -> None:
+        del done
+        if total not in said:
+            said.add(total)
+            print(f"downloading {total:,} bytes", file=sys.stderr)
+
+    return show
+
+
 class StageBar:
     """Draws a study's events as one bar on stderr, with the stage and the time left."""
 
     def __init__(self) -> None:
         layout = "{desc:<28}{percentage:3.0f}% |{bar:30}| {elapsed}{postfix}"
-        self._bar = tqdm(total=1.0, bar_format=layout, file=sys.stderr)
+        self._watched = sys.stderr.isatty()
+        self._stage = ""
+        self._bar = tqdm(total=1.0, bar_format=layout, file=sys.stderr, disable=not self._watched)
 
     def __call__(self, event: Mapping[str, object]) -> None:
         """Show one event."""
-        if event["kind"] == "stage":
+        if not self._watched:
+            self._say(event)
+        elif event["kind"] == "stage":
             self._bar.set_description_str(STAGES[str(event["stage"])], refresh=False)
             eta = event.get("eta")
             text = f"about {eta:.0f} s left" if isinstance(eta, float) and eta > 0 else ""
@@ -69,6 +91,13 @@ class StageBar:
             self._bar.set_postfix_str(
                 f"sweep {event['sweep']}: {event['objective']:.6g}", refresh=True
             )
+
+    def _say(self, event: Mapping[str, object]) -> None:
+        """Print a line where a new stage begins."""
+        if event["kind"] != "stage" or event["stage"] in ("done", self._stage):
+            return
+        self._stage = str(event["stage"])
+        print(STAGES[self._stage], file=sys.stderr)
 
     def close(self) -> None:
         """Leave the bar as it stands and go to the next line."""

@@ -66,7 +66,8 @@ def run(options: argparse.Namespace) -> None:
     metadata = resolve_options(options.recipe, seed=options.seed, **chosen).metadata()
     output_folder(str(Path(options.out).parent))
     output_file(options.out)
-    with tqdm(unit="step", desc=options.recipe, file=sys.stderr) as bar:
+    quiet = not sys.stderr.isatty()  # a log gets its line for each epoch alone
+    with tqdm(unit="step", desc=options.recipe, file=sys.stderr, disable=quiet) as bar:
         result = train(
             options.recipe,
             seed=options.seed,

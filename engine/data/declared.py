@@ -53,7 +53,13 @@ def data_keys(names: Collection[str]) -> tuple[str, ...]:
     inputs = tuple(sorted(several, key=_place)) or ("inputs",)
     for key in (inputs[0], "targets"):
         if key not in names:
-            raise DataError(f"`{key}` is missing; the file holds {found}.")
+            others = sorted(set(names) - {"targets", "classes"})
+            hint = (
+                f" Several inputs are stored as `{PREFIX}NAME` each, say `{PREFIX}{others[0]}`."
+                if key == "inputs" and others
+                else ""
+            )
+            raise DataError(f"`{key}` is missing; the file holds {found}.{hint}")
     return (*inputs, "targets", *(["classes"] if "classes" in names else []))
 
 

@@ -98,7 +98,9 @@ def layer_words(layer: Mapping[str, Any]) -> str:
         return f"conv {'×'.join(map(str, shape[2:]))}"
     if kind == "parameter":
         return f"{layer['sign']} parameter"
-    return {"join": layer["sign"], "input": "input", "output": "output"}.get(kind, kind)
+    if kind == "input":
+        return "input" if layer["sign"] in ("input", "") else f"input {layer['sign']}"
+    return layer["sign"] if kind == "join" else kind
 
 
 def size_words(layer: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ Importing this package imports no torch.
 """
 
 from engine.runs.events import EventBatch
+from engine.runs.files_spec import FilesHeadersSpec, IngestFilesSpec, NamedUpload
 from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
 from engine.runs.local import LocalExecutor
 from engine.runs.results import Partial, Result, RunStatus
@@ -28,11 +29,14 @@ __all__ = [
     "DataSpec",
     "DiskTiles",
     "EventBatch",
+    "FilesHeadersSpec",
     "HeadersSpec",
     "IngestDataSpec",
+    "IngestFilesSpec",
     "IngestSpec",
     "InspectSpec",
     "LocalExecutor",
+    "NamedUpload",
     "PairSpec",
     "Partial",
     "Result",

@@ -8,6 +8,7 @@ dropped once it is converted or refused.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from engine.checkpoints import (
     check_fit,
     fetch_checkpoint,
     read_beside,
+    read_bundle,
     read_checkpoint,
     read_folder,
 )
@@ -29,6 +31,7 @@ from engine.errors import (
     DataError,
     MismatchError,
     NonFiniteError,
+    RunError,
     UnknownArchitectureError,
 )
 from engine.families import (
@@ -39,8 +42,10 @@ from engine.families import (
 )
 from engine.runs.context import JobContext, JobResult
 from engine.runs.files import replacing
-from engine.runs.shelf import DATA_FORMATS
+from engine.runs.files_spec import IngestFilesSpec
+from engine.runs.shelf import DATA_FORMATS, Shelf
 from engine.runs.spec import IngestDataSpec, IngestSpec, PairSpec
+from engine.runs.staging import staged
 from engine.runs.stored import (
     describe,
     describe_recognition,
@@ -57,25 +62,22 @@ def ingest(spec: IngestSpec, context: JobContext) -> JobResult:
     Raises:
         BasinscopeError: what is wrong with the file, for the user.
     """
-    _stage(context, "read", 0.0)
-    try:
-        checkpoint = _read(spec, context)
-        _stage(context, "recognise", 0.8)
-        check_finite(checkpoint)
-        with about(checkpoint):
-            recognition = _recognise(checkpoint, spec, context)
-    except CancelledError:
-        raise
-    except BasinscopeError:
-        _drop(spec.upload, context)
-        raise
-    _stage(context, "store", 0.9)
-    description = describe(checkpoint, recognition)
-    path = context.store.shelf.checkpoint_file(checkpoint.sha256)
-    if not context.store.shelf.has_checkpoint(checkpoint.sha256):
-        save_checkpoint(checkpoint, path, description)
-    _drop(spec.upload, context)
-    return JobResult(summary=description)
+    uploads = () if spec.upload is None else (spec.upload,)
+    return _stored(lambda: _read(spec, context), spec.overrides, uploads, context)
+
+
+def ingest_files(spec: IngestFilesSpec, context: JobContext) -> JobResult:
+    """Read the uploaded files of one model, recognise its architecture and store it.
+
+    Raises:
+        BasinscopeError: what is wrong with the files, for the user.
+    """
+
+    def read() -> Checkpoint:
+        with staged(spec.files, context.store.shelf) as folder:
+            return read_bundle(folder)
+
+    return _stored(read, spec.overrides, tuple(file.upload for file in spec.files), context)
 
 
 def ingest_data(spec: IngestDataSpec, context: JobContext) -> JobResult:
@@ -96,7 +98,7 @@ def ingest_data(spec: IngestDataSpec, context: JobContext) -> JobResult:
             except DataError as error:
                 raise DataError(str(error).replace(temporary.name, spec.name)) from error
     finally:
-        _drop(spec.upload, context)
+        _drop((spec.upload,), context)
     summary = {
         "sha256": spec.upload,
         "name": spec.name,
@@ -123,22 +125,69 @@ def pair(spec: PairSpec, context: JobContext) -> JobResult:
         check_finite(b)
         check_same_graph(a, b)
         check_same_config(a, b)
-    except (MismatchError, NonFiniteError) as error:
+        source = architecture_source(a, b)
+        with about(source):
+            recognition = recognise_checkpoint(source, **spec.overrides)
+    except (MismatchError, NonFiniteError, UnknownArchitectureError) as error:
         return JobResult(summary={**summary, "fits": False, "message": str(error)})
-    source = architecture_source(a, b)
-    with about(source):
-        recognition = recognise_checkpoint(source, **spec.overrides)
     return JobResult(summary={**summary, "model": describe_recognition(recognition)})
 
 
-def _recognise(checkpoint: Checkpoint, spec: IngestSpec, context: JobContext) -> Recognition:
-    """Return the architecture, be it by a graph on the shelf that has the same tensors."""
+def _stored(
+    read: Callable[[], Checkpoint],
+    overrides: Mapping[str, Any],
+    uploads: tuple[str, ...],
+    context: JobContext,
+) -> JobResult:
+    """Read, recognise and store a checkpoint; raw uploads are dropped whatever comes of it.
+
+    Weights whose architecture is not known are stored with the reason: another network that
+    brings its graph or config may show what they are.
+    """
+    shelf = context.store.shelf
+    _stage(context, "read", 0.0)
     try:
-        return recognise_checkpoint(checkpoint, **spec.overrides)
-    except UnknownArchitectureError:
+        checkpoint = read()
+        _stage(context, "recognise", 0.8)
+        check_finite(checkpoint)
+        recognition = _recognise(checkpoint, overrides, context)
+    except CancelledError:
+        raise
+    except BasinscopeError:
+        _drop(uploads, context)
+        raise
+    _stage(context, "store", 0.9)
+    known = recognition if isinstance(recognition, Recognition) else None
+    description = describe(checkpoint, known, None if known else str(recognition))
+    if not _is_described(shelf, checkpoint.sha256):
+        save_checkpoint(checkpoint, shelf.checkpoint_file(checkpoint.sha256), description)
+    _drop(uploads, context)
+    return JobResult(summary=description)
+
+
+def _is_described(shelf: Shelf, sha256: str) -> bool:
+    """Whether a checkpoint is stored, with an architecture that was recognised."""
+    try:
+        return shelf.checkpoint(sha256).description.get("recognition") is not None
+    except RunError:
+        return False
+
+
+def _recognise(
+    checkpoint: Checkpoint, overrides: Mapping[str, Any], context: JobContext
+) -> Recognition | UnknownArchitectureError:
+    """Return the architecture, be it by a graph on the shelf that has the same tensors.
+
+    What is no weights at all is refused; what may be weights of an unknown network is returned
+    with the reason.
+    """
+    try:
+        with about(checkpoint):
+            return recognise_checkpoint(checkpoint, **overrides)
+    except UnknownArchitectureError as error:
         info = graph_for(context.store.shelf, checkpoint)
         if info is None:
-            raise
+            return error
     found = recognise_checkpoint(load_stored(context.store.shelf, info.sha256))
     evidence = f"It has the tensors of {info.name}, whose graph is used where the two are compared."
     return replace(found, evidence=(evidence,))
@@ -178,7 +227,8 @@ def _stage(context: JobContext, stage: str, fraction: float) -> None:
     context.progress({"kind": "stage", "stage": stage, "fraction": fraction, "eta": None})
 
 
-def _drop(upload: str | None, context: JobContext) -> None:
-    """Drop a raw upload, unless the same bytes were brought under a second name."""
-    if upload is not None and not context.store.index.awaits(upload, context.run_id):
-        context.store.shelf.discard_upload(upload)
+def _drop(uploads: Iterable[str], context: JobContext) -> None:
+    """Drop raw uploads, unless the same bytes were brought under a second name."""
+    for upload in uploads:
+        if not context.store.index.awaits(upload, context.run_id):
+            context.store.shelf.discard_upload(upload)

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 
 from engine import __version__
-from engine.checkpoints import read_header_only
+from engine.checkpoints import Header, read_bundle_header, read_header, read_header_only
 from engine.errors import RunError
 from engine.runs.context import JobContext, JobResult
+from engine.runs.files_spec import FilesHeadersSpec
 from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
+from engine.runs.staging import staged
 from engine.runs.stored import load_stored
 from engine.studies import inspect_header, inspect_network
 from engine.studies import self_test as study_self_test
@@ -27,11 +29,20 @@ def headers(spec: HeadersSpec, context: JobContext) -> JobResult:
     """
     if spec.upload is not None:
         path = context.store.shelf.upload_path(spec.upload)
+        header = read_header_only(path, name=spec.name)
     else:
-        path = Path(str(spec.path))
-    header = read_header_only(path, name=spec.name)
-    found = inspect_header(header, overrides=spec.overrides, progress=context.progress)
-    return JobResult(summary=found.summary, provenance=_provenance(found.provenance))
+        header = read_header(Path(str(spec.path)), name=spec.name)
+    return _of_header(header, spec.overrides, context)
+
+
+def files_headers(spec: FilesHeadersSpec, context: JobContext) -> JobResult:
+    """Say what the headers of the uploaded files of one model show.
+
+    Raises:
+        CheckpointError: the files are no model.
+    """
+    with staged(spec.files, context.store.shelf) as folder:
+        return _of_header(read_bundle_header(folder), spec.overrides, context)
 
 
 def inspect(spec: InspectSpec, context: JobContext) -> JobResult:
@@ -64,6 +75,11 @@ def self_test(spec: SelfTestSpec, context: JobContext) -> JobResult:
     return JobResult(
         summary=summary, provenance=_provenance({"seconds": {"self_test": found.seconds}})
     )
+
+
+def _of_header(header: Header, overrides: Mapping[str, Any], context: JobContext) -> JobResult:
+    found = inspect_header(header, overrides=overrides, progress=context.progress)
+    return JobResult(summary=found.summary, provenance=_provenance(found.provenance))
 
 
 def _provenance(found: Mapping[str, Any]) -> dict[str, Any]:

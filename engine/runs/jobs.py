@@ -12,8 +12,8 @@ from torch import nn
 from engine.checkpoints import write_checkpoint
 from engine.program import capture
 from engine.runs.context import Job, JobContext, JobResult
-from engine.runs.ingest import ingest, ingest_data, pair
-from engine.runs.inspect_jobs import headers, inspect, self_test
+from engine.runs.ingest import ingest, ingest_data, ingest_files, pair
+from engine.runs.inspect_jobs import files_headers, headers, inspect, self_test
 from engine.runs.methods_jobs import methods
 from engine.runs.spec import CompareSpec
 from engine.runs.stored import load_stored
@@ -77,8 +77,10 @@ JOBS: Mapping[str, Job] = MappingProxyType(
     {
         "compare": compare,
         "headers": headers,
+        "headers-files": files_headers,
         "ingest": ingest,
         "ingest-data": ingest_data,
+        "ingest-files": ingest_files,
         "inspect": inspect,
         "methods": methods,
         "pair": pair,

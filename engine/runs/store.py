@@ -22,6 +22,7 @@ from engine.home import home as default_home
 from engine.home import unusable
 from engine.runs.events import EventBatch, finite, read_events
 from engine.runs.files import check_run_id, pack_arrays, replacing, write_bytes
+from engine.runs.files_spec import FilesHeadersSpec, IngestFilesSpec
 from engine.runs.index import RunIndex
 from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
 from engine.runs.locks import FileLock
@@ -241,7 +242,7 @@ class Store:
             if not spec.pinned or self.status(spec.run_id).state != "done":
                 return False
             summary = self.result(spec.run_id).summary
-            if isinstance(spec, IngestSpec):
+            if isinstance(spec, IngestSpec | IngestFilesSpec):
                 self.shelf.checkpoint(str(summary["sha256"]))
             if isinstance(spec, IngestDataSpec):
                 self.shelf.data_path(str(summary["sha256"]))
@@ -259,6 +260,9 @@ class Store:
             self.shelf.checkpoint(spec.checkpoint)
         if isinstance(spec, IngestSpec | IngestDataSpec | HeadersSpec) and spec.upload is not None:
             self.shelf.upload_path(spec.upload)
+        if isinstance(spec, IngestFilesSpec | FilesHeadersSpec):
+            for file in spec.files:
+                self.shelf.upload_path(file.upload)
 
     def _builtin_status(self, run_id: str) -> RunStatus:
         folder = self._assets / "runs" / run_id

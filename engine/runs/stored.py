@@ -23,8 +23,16 @@ from engine.runs.shelf import METADATA_KEY, CheckpointInfo, Shelf
 MOST_TENSORS_LISTED = 2000
 
 
-def describe(checkpoint: Checkpoint, recognition: Recognition) -> dict[str, Any]:
-    """Return the JSON values that say what a checkpoint is; the result of an ingest run."""
+def describe(
+    checkpoint: Checkpoint, recognition: Recognition | None, problem: str | None = None
+) -> dict[str, Any]:
+    """Return the JSON values that say what a checkpoint is; the result of an ingest run.
+
+    Args:
+        checkpoint: the checkpoint.
+        recognition: its architecture; None where that is not known.
+        problem: why it is not.
+    """
     listed = list(checkpoint.tensors.items())[:MOST_TENSORS_LISTED]
     return {
         "sha256": checkpoint.sha256,
@@ -32,7 +40,7 @@ def describe(checkpoint: Checkpoint, recognition: Recognition) -> dict[str, Any]
         "format": checkpoint.format,
         "notes": list(checkpoint.notes),
         "origin": dict(checkpoint.origin),
-        "recognition": describe_recognition(recognition),
+        "recognition": None if recognition is None else describe_recognition(recognition),
         "graph": checkpoint.graph is not None,
         "config": None if checkpoint.config is None else dict(checkpoint.config),
         "tensor_count": len(checkpoint.tensors),
@@ -40,6 +48,7 @@ def describe(checkpoint: Checkpoint, recognition: Recognition) -> dict[str, Any]
             {"name": name, "shape": list(tensor.shape), "dtype": str(tensor.dtype)[6:]}
             for name, tensor in listed
         ],
+        **({} if problem is None else {"problem": problem}),
     }
 
 

@@ -1,7 +1,7 @@
 """Whole questions, asked of the parts of the engine."""
 
 from engine.studies.compare import compare
-from engine.studies.inspect import Inspection, inspect_header, inspect_network
+from engine.studies.inspect import Inspection, inspect_header, inspect_network, unread
 from engine.studies.options import CompareOptions
 from engine.studies.result import CompareResult, json_ready
 from engine.studies.self_test import SelfTest, self_test
@@ -20,4 +20,5 @@ __all__ = [
     "inspect_network",
     "json_ready",
     "self_test",
+    "unread",
 ]

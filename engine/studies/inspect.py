@@ -22,6 +22,7 @@ from engine.errors import (
 )
 from engine.families import checkpoint_program, recognise_checkpoint
 from engine.program import Program
+from engine.studies.inspect_facts import graph_facts
 from engine.studies.inspect_graph import network_graph
 from engine.studies.stages import Progress, Stages
 from engine.studies.subject import Subject
@@ -45,7 +46,8 @@ class Inspection:
 
     Attributes:
         summary: `checkpoint`, `tensors`, `model`, `problem` (why there is no model), `symmetry`,
-            `graph` and `proof`, JSON values only; None where it is not known.
+            `graph`, `facts` (of the graph) and `proof`, JSON values only; None where it is not
+            known.
         provenance: seconds per stage; no part of the answer.
         program, symmetry: for what comes next; None where the architecture is unknown.
     """
@@ -93,6 +95,7 @@ def inspect_network(
         parts |= {
             "symmetry": group_map(symmetry),
             "graph": network_graph(subject.program, symmetry),
+            "facts": graph_facts(subject.program),
         }
     stages.partial(parts)
     if values:
@@ -103,18 +106,37 @@ def inspect_network(
 
 
 def inspect_header(
-    header: Header, *, overrides: Mapping[str, Any] | None = None, progress: Progress | None = None
+    header: Header,
+    *,
+    program: Program | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Inspection:
     """Find out what a file's headers show: everything but the proof.
 
     Args and errors are those of `inspect_network`. The summary's `problem` says why the whole
     file could not be read, where its architecture is known and that is so.
     """
-    nameless = Checkpoint(header.tensors, "", header.name, header.format, header.notes)
-    found = inspect_network(nameless, overrides=overrides, values=False, progress=progress)
+    nameless = unread(header)
+    found = inspect_network(
+        nameless, program=program, overrides=overrides, values=False, progress=progress
+    )
     problem = header.problem and f"{header.name}: {header.problem}"
     summary = {**found.summary, "problem": found.summary["problem"] or problem}
     return Inspection(summary, found.provenance, found.program, found.symmetry)
+
+
+def unread(header: Header) -> Checkpoint:
+    """Return a file's headers as a checkpoint whose tensors hold no values; no fingerprint."""
+    return Checkpoint(
+        header.tensors,
+        "",
+        header.name,
+        header.format,
+        header.notes,
+        graph=header.graph,
+        config=header.config,
+    )
 
 
 def group_map(symmetry: Symmetry) -> Json:
@@ -151,7 +173,7 @@ def _tensors(checkpoint: Checkpoint) -> Json:
         }
         for name, tensor in checkpoint.tensors.items()
     ]
-    empty = dict.fromkeys(("model", "problem", "symmetry", "graph", "proof"))
+    empty = dict.fromkeys(("model", "problem", "symmetry", "graph", "facts", "proof"))
     return {"checkpoint": checkpoint_summary(checkpoint), "tensors": tensors, **empty}
 
 

@@ -6,21 +6,25 @@ The web process never imports torch: runs are asked for here and answered by wor
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from engine.errors import BasinscopeError
 from engine.home import home
 from engine.runs import (
     CheckpointInfo,
+    FilesHeadersSpec,
     HeadersSpec,
     IngestDataSpec,
+    IngestFilesSpec,
     IngestSpec,
     InspectSpec,
     LocalExecutor,
+    NamedUpload,
     PairSpec,
     Result,
     RunStatus,
@@ -29,6 +33,7 @@ from engine.runs import (
 )
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".bin", ".pt2")
+SHARD_INDEX = ".safetensors.index.json"
 MOST_SERVER_FILES = 500
 FILES_VARIABLE = "BASINSCOPE_FILES"
 
@@ -111,10 +116,13 @@ def checkpoint(sha256: str) -> CheckpointInfo | None:
         return None
 
 
-def ingest_upload(file: BinaryIO, name: str) -> str:
-    """Store an uploaded file and ask a worker to read it; returns the run's id."""
-    sha256 = store().shelf.save_upload(file)
-    return submit(IngestSpec(upload=sha256, name=name[-200:]), f"Read {name}")
+def ingest_uploads(files: Sequence[UploadedFile]) -> str:
+    """Store the uploaded files of one network and ask a worker to read them; returns the run."""
+    title = f"Read {names_of(files)}"
+    if _is_whole(files):
+        (file,) = files
+        return submit(IngestSpec(upload=_saved(file), name=file.name[-200:]), title)
+    return submit(IngestFilesSpec(files=_named(files)), title)
 
 
 def ingest_data(file: BinaryIO, name: str) -> str:
@@ -133,11 +141,33 @@ def ingest_server_file(path: Path) -> str:
     return submit(IngestSpec.from_path(path, name=path.name[-200:]), f"Read {path.name}")
 
 
-def headers_of_upload(file: BinaryIO, name: str) -> str:
-    """Store an uploaded file and ask a worker for its headers; returns the run's id."""
-    sha256 = store().shelf.save_upload(file)
+def headers_of_uploads(files: Sequence[UploadedFile]) -> str:
+    """Store the uploaded files of one network and ask for their headers; returns the run's id."""
+    title = f"Headers of {names_of(files)}"
+    if _is_whole(files):
+        (file,) = files
+        return submit(HeadersSpec(upload=_saved(file), name=file.name[-200:]), title)
+    return submit(FilesHeadersSpec(files=_named(files)), title)
+
+
+def names_of(files: Sequence[UploadedFile]) -> str:
+    """Return what uploaded files are called together: weights before their config."""
+    names = sorted((file.name for file in files), key=lambda name: (name.endswith(".json"), name))
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def _is_whole(files: Sequence[UploadedFile]) -> bool:
+    """Whether one file is a network by itself; a config that came alone has words of its own."""
+    return len(files) == 1 and not files[0].name.endswith(".json")
+
+
+def _named(files: Sequence[UploadedFile]) -> tuple[NamedUpload, ...]:
+    return tuple(NamedUpload(name=file.name, upload=_saved(file)) for file in files)
+
+
+def _saved(file: UploadedFile) -> str:
     file.seek(0)
-    return submit(HeadersSpec(upload=sha256, name=name[-200:]), f"Headers of {name}")
+    return store().shelf.save_upload(file)
 
 
 def headers_of_server_file(path: Path) -> str:
@@ -171,7 +201,7 @@ def server_files() -> Mapping[str, Path]:
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix in CHECKPOINT_SUFFIXES
+        if path.name.endswith((*CHECKPOINT_SUFFIXES, SHARD_INDEX))
         and path.is_file()
         and path.resolve().is_relative_to(folder)
     )

@@ -14,17 +14,13 @@ from engine.errors import BasinscopeError
 from engine.runs import Result
 from pages.ui import engine_access as access
 from pages.ui import keys
-from pages.ui.pair import FORMATS, HUB, HUB_HELP, SERVER, SOURCES, UPLOAD, Side, once, side_of
+from pages.ui.pair import Side, once, side_of, token_of, uploaded
 from pages.ui.pair import stored_side as stored
+from pages.ui.ways import HUB, REFERENCE, SERVER, STATE, UPLOADS, WAYS, show_way
 
 ONE = "one"
 STORED = "stored"
-WORDS = {
-    STORED: "Stored here",
-    UPLOAD: "Upload a file",
-    HUB: SOURCES[HUB],
-    SERVER: "File on the server",
-}
+WORDS = {STORED: "Stored here", **{key: way.title for key, way in WAYS.items()}}
 
 
 def choose_network(sha256: str | None, run_id: str | None) -> Side:
@@ -41,12 +37,12 @@ def choose_network(sha256: str | None, run_id: str | None) -> Side:
         names.setdefault(sha256, f"{sha256[:12]} (no longer stored)")
     if state.get(keys.ONE_SEEN) != run_id or keys.ONE_SOURCE not in state:
         state[keys.ONE_SEEN] = run_id
-        state[keys.ONE_SOURCE] = STORED if names else UPLOAD
+        state[keys.ONE_SOURCE] = STORED if names else STATE
         if sha256 is not None:
             state[keys.ONE_STORED] = sha256
     source = st.selectbox(
         "Network",
-        [STORED, UPLOAD, HUB, SERVER] if names else [UPLOAD, HUB, SERVER],
+        [STORED, *WAYS] if names else list(WAYS),
         format_func=WORDS.__getitem__,
         key=keys.ONE_SOURCE,
     )
@@ -56,7 +52,11 @@ def choose_network(sha256: str | None, run_id: str | None) -> Side:
         return stored(
             st.selectbox("Name", list(names), format_func=names.__getitem__, key=keys.ONE_STORED)
         )
-    {UPLOAD: _upload, HUB: _reference, SERVER: _server_file}[source]()
+    show_way(source)
+    if source in UPLOADS:
+        _upload()
+    else:
+        {HUB: _reference, SERVER: _server_file}[source]()
     return side_of(ONE)
 
 
@@ -84,20 +84,18 @@ def _ask(token: str, name: str, headers: Callable[[], str] | None, file: Callabl
 
 
 def _upload() -> None:
-    file = st.file_uploader("File", key=keys.FILE[ONE], help=FORMATS)
-    if file is None:
-        st.session_state.pop(keys.INGEST[ONE], None)
-        return
-    _ask(
-        file.file_id,
-        file.name,
-        lambda: access.headers_of_upload(file, file.name),
-        lambda: access.ingest_upload(file, file.name),
-    )
+    files = uploaded(ONE, "The network's files")
+    if files:
+        _ask(
+            token_of(files),
+            access.names_of(files),
+            lambda: access.headers_of_uploads(files),
+            lambda: access.ingest_uploads(files),
+        )
 
 
 def _reference() -> None:
-    st.text_input("Reference", key=keys.HUB[ONE], placeholder=HUB_HELP, help=HUB_HELP)
+    st.text_input("Reference", key=keys.HUB[ONE], placeholder=REFERENCE, help=REFERENCE)
     typed = st.session_state[keys.HUB[ONE]].strip()
     reason = None if typed else "Name a network first."
     if st.button("Fetch", key=keys.FETCH_ONE, width="stretch", disabled=not typed, help=reason):

@@ -6,32 +6,32 @@ side carries the worker's sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from engine.errors import BasinscopeError
 from engine.runs import CheckpointInfo, CompareSpec
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
+from pages.ui.ways import HUB, REFERENCE, SERVER, UPLOADS, WAYS, show_way
 
 SIDES = ("a", "b")
 LETTERS = {"a": "A", "b": "B"}
-BUILTIN, SHOWN, UPLOAD, HUB, SERVER = "builtin", "shown", "upload", "hub", "server"
+BUILTIN, SHOWN = "builtin", "shown"
 SOURCES = {
     BUILTIN: "Built-in pair",
     SHOWN: "The pair shown",
-    UPLOAD: "Upload two files",
-    HUB: "Hugging Face Hub",
-    SERVER: "Files on the server",
+    **{key: way.title for key, way in WAYS.items()},
 }
 FORMATS = (
-    "A state dict as .safetensors, .npz, .pt, .pth or .bin; or a .pt2, which brings its own "
-    "architecture, so that the other file may hold weights alone."
+    "A state dict as .safetensors, .npz, .pt, .pth or .bin, with its config.json where it has "
+    "one; or a .pt2, which brings its own architecture."
 )
-HUB_HELP = "org/name, org/name:file or org/name@revision:file"
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both networks, and what is wrong with the two together."""
+    """Both networks, what is wrong with the two together, and what they were recognised as."""
 
     a: Side
     b: Side
     problem: str | None = None
     waiting: str | None = None
     fits: bool = False
+    model: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sides(self) -> dict[str, Side]:
@@ -71,7 +72,7 @@ def choose_pair(shown: CompareSpec | None) -> Pair:
     own = shown is not None and (
         builtin is None or (shown.a, shown.b) != (builtin[0].sha256, builtin[1].sha256)
     )
-    options = [BUILTIN] * (builtin is not None) + [SHOWN] * own + [UPLOAD, HUB, SERVER]
+    options = [BUILTIN] * (builtin is not None) + [SHOWN] * own + list(WAYS)
     if st.session_state.get(keys.SOURCE) not in options:
         st.session_state[keys.SOURCE] = SHOWN if own else options[0]
     source = st.selectbox(
@@ -85,8 +86,11 @@ def choose_pair(shown: CompareSpec | None) -> Pair:
         return Pair(Side(builtin[0]), Side(builtin[1]), fits=True)
     if source == SHOWN and shown is not None:
         return _checked(stored_side(shown.a), stored_side(shown.b))
-    choose = {UPLOAD: _uploads, HUB: _references, SERVER: _server_files}[source]
-    choose()
+    show_way(source)
+    if source in UPLOADS:
+        _uploads()
+    else:
+        {HUB: _references, SERVER: _server_files}[source]()
     return _checked(side_of("a"), side_of("b"))
 
 
@@ -99,23 +103,32 @@ def _new_source() -> None:
 
 
 def _uploads() -> None:
-    """Two uploaders; each new file is stored and handed to a worker once."""
+    """A field for each network; what is new in it is stored and handed to a worker once."""
     for side in SIDES:
-        file = st.file_uploader(LETTERS[side], key=keys.FILE[side], help=FORMATS)
-        if file is None:
-            st.session_state.pop(keys.INGEST[side], None)
-        else:
-            once(side, file.file_id, file.name, lambda file=file: _upload(file))
+        files = uploaded(side, LETTERS[side])
+        if files:
+            once(
+                side, token_of(files), access.names_of(files), partial(access.ingest_uploads, files)
+            )
 
 
-def _upload(file: Any) -> str:
-    return access.ingest_upload(file, file.name)
+def uploaded(side: str, label: str) -> tuple[UploadedFile, ...]:
+    """Draw the field for one network's files and return them; without any it is not chosen."""
+    files = st.file_uploader(label, accept_multiple_files=True, key=keys.FILE[side], help=FORMATS)
+    if not files:
+        st.session_state.pop(keys.INGEST[side], None)
+    return tuple(files)
+
+
+def token_of(files: Sequence[UploadedFile]) -> str:
+    """Return what tells this choice of files from any other."""
+    return " ".join(sorted(file.file_id for file in files))
 
 
 def _references() -> None:
     """Two references and one button, so that nothing is fetched while one types."""
     for side in SIDES:
-        st.text_input(LETTERS[side], key=keys.HUB[side], placeholder=HUB_HELP, help=HUB_HELP)
+        st.text_input(LETTERS[side], key=keys.HUB[side], placeholder=REFERENCE, help=REFERENCE)
     typed = {side: st.session_state[keys.HUB[side]].strip() for side in SIDES}
     missing = not all(typed.values())
     reason = "Name both networks first." if missing else None
@@ -200,4 +213,5 @@ def _checked(a: Side, b: Side) -> Pair:
         found = access.result(status).summary
     except BasinscopeError as error:
         return Pair(a, b, problem=str(error))
-    return Pair(a, b, problem=found["message"], fits=bool(found["fits"]))
+    model = found.get("model") or {}
+    return Pair(a, b, problem=found["message"], fits=bool(found["fits"]), model=model)

@@ -30,12 +30,24 @@ def show_pair(pair: Pair, summary: Mapping[str, Any] | None) -> None:
         elif network.info is not None:
             model_card(side, network.info.name, _lines(side, network, pair, summary or {}))
             inspect_button(side, network.info)
+            if not recognition(network) and not pair.fits and not pair.problem:
+                unknown(side, network.info)
         elif network.waiting is None:
             model_card(side, "not chosen yet", ())
     if pair.awaited:
         wait_for(pair.awaited)
     if pair.problem:
         st.error(literal(pair.problem))
+
+
+def unknown(side: str, info: CheckpointInfo) -> None:
+    """Say why a stored network's architecture is not known, and what makes it known."""
+    other = LETTERS["b" if side == "a" else "a"]
+    why = str(info.description.get("problem") or "Its architecture is not known.")
+    st.warning(
+        f"**{LETTERS[side]}** {literal(why)}\n\nOr choose the .pt2 that it belongs to as "
+        f"{other}: these weights then take its graph."
+    )
 
 
 def inspect_button(side: str, info: CheckpointInfo) -> None:
@@ -55,11 +67,20 @@ def recognition(side: Side) -> Mapping[str, Any]:
     return {} if side.info is None else side.info.description.get("recognition") or {}
 
 
+def architecture(pair: Pair) -> Mapping[str, Any]:
+    """Return what both networks are: as their pair was recognised, else as A was."""
+    return pair.model or recognition(pair.a)
+
+
 def _lines(side: str, network: Side, pair: Pair, summary: Mapping[str, Any]) -> list[str]:
     """Return what is known of a network, a line each."""
     known = recognition(network)
     assert network.info is not None
     lines = []
+    if not known and pair.fits:
+        lines.append(
+            f"as {pair.sides['b' if side == 'a' else 'a'].name} says: {pair.model['title']}"
+        )
     if known and (side == "a" or known["title"] != recognition(pair.a).get("title")):
         lines.append(f"{known['title']}, {count(known['parameters'])} parameters")
     lines += list(network.info.notes)

@@ -194,8 +194,9 @@ def _matching_tab(summary: Mapping[str, Any]) -> None:
     matching, symmetry = summary.get("matching") or {}, summary.get("symmetry") or {}
     if matching:
         starts = len(matching["restarts"])
+        sweeps = "1 sweep" if matching["sweeps"] == 1 else f"{count(matching['sweeps'])} sweeps"
         st.markdown(
-            f"Weight matching, {count(matching['sweeps'])} sweeps, seed {matching['seed']}, "
+            f"Weight matching, {sweeps}, seed {matching['seed']}, "
             f"{'one start' if starts == 1 else f'{starts} starts'}. {matching['stop_sentence']} "
             f"It moved **{count(matching['moved_units'])}** of {count(matching['total_units'])} "
             "units."

@@ -13,7 +13,7 @@ from pages.ui import keys, settings
 from pages.ui.cards import symmetry_card, text_card
 from pages.ui.literal import literal
 from pages.ui.pair import Pair, choose_pair
-from pages.ui.pair_cards import recognition, show_pair
+from pages.ui.pair_cards import architecture, show_pair
 from pages.ui.shown import Shown
 
 
@@ -75,7 +75,7 @@ def wanted(pair: Pair) -> tuple[CompareSpec | None, str | None]:
         return None, "Choose both networks first."
     if not pair.fits:
         return None, "The two networks do not fit together."
-    problem = settings.data_problem(recognition(pair.a))
+    problem = settings.data_problem(architecture(pair))
     if problem:
         return None, problem
     try:
@@ -106,7 +106,7 @@ def estimate(spec: CompareSpec, shown: Shown, pair: Pair) -> None:
         return
     sizes = settings.sample_counts(shown.result.summary)
     wanted_passes = forward_passes(spec.plane_points, spec.line_points, *sizes)
-    title = str(recognition(pair.a).get("title"))
+    title = str(architecture(pair).get("title"))
     found = shown.result
     seconds = estimated_seconds(found.summary, found.provenance, wanted_passes, title)
     if seconds is not None:

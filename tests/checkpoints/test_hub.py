@@ -271,9 +271,10 @@ def test_a_broken_file_keeps_its_own_message(hub, tmp_path):
 
 
 def test_neither_a_file_nor_a_reference(tmp_path):
-    with pytest.raises(HubError, match=r"there is no file 'nothing' here, and .*names no file"):
-        load_checkpoint("nothing")
-    with pytest.raises(HubError, match="strange name on the Hub"):
-        load_checkpoint("weights/a.pt")
+    for missing in ("nothing", "nothing.pt", "weights/a.pt", "./org/name", "/org/name", "a/b/c"):
+        with pytest.raises(CheckpointError, match=rf"^there is no file '{missing}' here$"):
+            load_checkpoint(missing)
+    with pytest.raises(HubError, match=r"^there is no file 'org/na me' here, and .*write org/name"):
+        load_checkpoint("org/na me")
     with pytest.raises(CheckpointError, match="there is no such file"):
         load_checkpoint(tmp_path / "a.pt")

@@ -167,7 +167,9 @@ def test_a_self_test_that_fails_is_exit_code_one(file, capsys, monkeypatch):
     [
         (["--header-only", "--self-test"], "--self-test needs the weights"),
         (["org/name:file", "--header-only"], "--header-only reads files on this machine"),
+        (["org/name", "--header-only"], "--header-only reads files on this machine"),
         (["missing.safetensors", "--header-only"], "there is no such file"),
+        (["missing.safetensors"], "error: there is no file 'missing.safetensors' here\n"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(arguments, message, file, capsys):
@@ -197,6 +199,7 @@ def test_nested_groups_are_told():
         "total_parameters": 2,
         "fixed": [],
         "ops_without_rule": ["aten.odd.default"],
+        "facts": {"inputs": [], "operations": {}, "output": None},
         "proof": None,
         "self_test": None,
     }

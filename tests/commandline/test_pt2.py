@@ -49,11 +49,23 @@ def test_inspect_lends_the_graph_to_weights_that_follow(folder, capsys):
     assert main(["inspect", files[1]]) == 1, "alone it is unknown"
 
 
-def test_headers_of_a_pt2_show_its_tensors_and_say_what_is_missing(folder, capsys):
-    assert main(["inspect", str(folder / "a.pt2"), "--header-only", "--json"]) == 1
-    (found,) = json.loads(capsys.readouterr().out)["checkpoints"]
+def test_headers_of_a_pt2_show_its_graph_and_groups_and_lend_it(folder, capsys):
+    files = [str(folder / "a.pt2"), str(folder / "b.safetensors")]
+    assert main(["inspect", *files, "--header-only", "--json"]) == 0
+    found, other = json.loads(capsys.readouterr().out)["checkpoints"]
     assert len(found["tensors"]) == 5
-    assert "the architecture of a .pt2 is its graph" in found["problem"]
+    facts = found["facts"]
+    assert facts["inputs"] == [{"name": "x", "shape": [1, 28, 28], "dtype": "float32"}]
+    assert facts["output"] == {"shape": [10], "dtype": "float32"}
+    assert facts["operations"]["linear"] == 3
+    assert [group["size"] for group in found["groups"]] == [6]
+    assert (found["proof"], found["problem"]) == (None, None)
+    assert other["groups"] == found["groups"]
+    assert main(["inspect", files[0], "--header-only"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  takes x [batch, 1, 28, 28] float32" in lines
+    assert "  returns [batch, 10] float32" in lines
+    assert any(line.startswith("  7 operations: linear 3, ") for line in lines)
 
 
 @pytest.mark.parametrize("names", [("a.pt2", "b.safetensors"), ("a.safetensors", "b.pt2")])

@@ -10,6 +10,7 @@ import numpy as np
 from engine.runs import IngestSpec, PairSpec
 from pages.ui import keys
 from pages.ui.literal import literal
+from pages.ui.ways import STATE
 from tests.pages.reading import address, run_button, words
 from tests.pages.stored import A, add_run, compare_spec, write_checkpoint
 
@@ -17,7 +18,7 @@ from tests.pages.stored import A, add_run, compare_spec, write_checkpoint
 def upload(app, side, content=b"raw", name="net.pt"):
     app.get("file_uploader")
     file = io.BytesIO(content)
-    return app.file_uploader(key=keys.FILE[side]).set_value((name, file.getvalue(), ""))
+    return app.file_uploader(key=keys.FILE[side]).set_value([(name, file.getvalue(), "")])
 
 
 def answered(store, sha256, upload_bytes, name):
@@ -33,7 +34,7 @@ def answered(store, sha256, upload_bytes, name):
 def test_two_uploads_are_read_checked_and_compared(installation, app, executor):
     store, _ = installation
     app.run()
-    app.selectbox(key=keys.SOURCE).set_value("upload").run()
+    app.selectbox(key=keys.SOURCE).set_value(STATE).run()
     upload(app, "a", b"one", "one.pt").run()
     assert "Read one.pt" in {status.title for status in store.list("ingest")}
     assert run_button(app).disabled
@@ -60,7 +61,7 @@ def test_networks_of_ones_own_start_from_the_defaults(installation, app):
     app.run()
     shown = (app.checkbox(key=keys.ALL_SAMPLES).value, app.selectbox(key=keys.PLANE_POINTS).value)
     app.number_input(key=keys.SEED).set_value(9)
-    app.selectbox(key=keys.SOURCE).set_value("upload").run()
+    app.selectbox(key=keys.SOURCE).set_value(STATE).run()
     assert app.checkbox(key=keys.ALL_SAMPLES).value is False
     assert app.number_input(key=keys.SAMPLES).value == 2000
     assert app.selectbox(key=keys.PLANE_POINTS).value == 25
@@ -73,7 +74,7 @@ def test_networks_of_ones_own_start_from_the_defaults(installation, app):
 def test_a_wrong_file_shows_the_workers_message(installation, app):
     store, _ = installation
     app.run()
-    app.selectbox(key=keys.SOURCE).set_value("upload").run()
+    app.selectbox(key=keys.SOURCE).set_value(STATE).run()
     upload(app, "a", b"text", "notes.txt").run()
     (status,) = store.list("ingest")
     store.index.claim("files", 1)

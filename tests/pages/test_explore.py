@@ -10,6 +10,7 @@ import pytest
 from engine.errors import RunError
 from engine.runs import PairSpec
 from pages.ui import keys
+from pages.ui.ways import STATE
 from tests.pages.reading import address, charts, run_button, words
 from tests.pages.stored import A, B, add_run, compare_spec, write_run, write_tile
 
@@ -218,7 +219,7 @@ def test_a_failed_run_says_why(installation, app):
 def test_a_result_under_other_networks_says_whose_it_is(installation, app):
     app.run()
     assert "Below is still" not in words(app)
-    app.selectbox(key=keys.SOURCE).set_value("upload").run()
+    app.selectbox(key=keys.SOURCE).set_value(STATE).run()
     assert not app.exception
     assert "Below is still **" in words(app)
     assert "networks compute the same function as B" not in words(app)

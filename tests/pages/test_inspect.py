@@ -7,7 +7,8 @@ import pytest
 from engine.runs import HeadersSpec, IngestSpec, InspectSpec, SelfTestSpec
 from engine.runs.events import EventLog
 from pages.ui import keys
-from pages.ui.inspect_choice import HUB, STORED, UPLOAD
+from pages.ui.inspect_choice import STORED
+from pages.ui.ways import HUB, STATE
 from tests.pages.inspected import add_answer, add_inspection, add_self_test, summary
 from tests.pages.reading import address, words
 from tests.pages.stored import A, B, write_checkpoint
@@ -203,7 +204,7 @@ def test_a_wrong_link_has_a_message_and_a_way_back(page, link):
 
 def upload(page, data: bytes = b"some bytes", name: str = "odd.pt"):
     page.run()
-    page.selectbox(key=keys.ONE_SOURCE).select(UPLOAD).run()
+    page.selectbox(key=keys.ONE_SOURCE).select(STATE).run()
     page.file_uploader(key=keys.FILE["one"]).upload(name, data).run()
     assert not page.exception
 
@@ -252,7 +253,7 @@ def test_an_upload_that_is_read_is_inspected(page, store):
     assert not page.exception
     assert address(page) == InspectSpec(checkpoint=sha256).run_id
     page.run()
-    assert page.selectbox(key=keys.ONE_SOURCE).value == UPLOAD
+    assert page.selectbox(key=keys.ONE_SOURCE).value == STATE
 
 
 def test_the_hub_is_asked_when_told_to(page, store):
@@ -296,5 +297,5 @@ def test_without_any_network_it_says_what_to_do(bare, app):
     app.switch_page("pages/inspect.py").run()
     assert not app.exception
     assert "Choose a network in the sidebar" in app.info[0].value
-    assert app.selectbox(key=keys.ONE_SOURCE).value == UPLOAD
+    assert app.selectbox(key=keys.ONE_SOURCE).value == STATE
     assert STORED not in app.selectbox(key=keys.ONE_SOURCE).options

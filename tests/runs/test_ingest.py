@@ -63,10 +63,9 @@ def test_a_deleted_checkpoint_is_made_again(store: Store) -> None:
     [
         (b"no checkpoint at all", "mine.pt: "),
         (saved(network(0))[:500], "mine.pt: "),
-        (saved({"odd.weight": torch.ones(3, 3, 3, 3, 3)}), ""),
         (saved({**network(0), "0.bias": torch.full((8,), NAN)}), "0.bias"),
     ],
-    ids=["text", "truncated", "unknown", "not finite"],
+    ids=["text", "truncated", "not finite"],
 )
 def test_a_refused_file_says_why(store: Store, content: bytes, reason: str) -> None:
     run_id = bring(store, content, "mine.pt")
@@ -77,6 +76,22 @@ def test_a_refused_file_says_why(store: Store, content: bytes, reason: str) -> N
     assert "Internal error" not in status.reason
     assert list((store.home / "uploads").iterdir()) == []
     assert store.shelf.checkpoints() == ()
+
+
+def test_weights_of_an_unknown_network_are_kept_with_the_reason(store: Store) -> None:
+    state = {"odd.weight": torch.ones(3, 3, 3, 3, 3)}
+    summary = store.result(bring(store, saved(state), "odd.pt")).summary
+    assert summary["recognition"] is None
+    assert summary["problem"].startswith("odd.pt: No known family fits")
+    assert list((store.home / "uploads").iterdir()) == []
+    assert torch.equal(
+        load_stored(store.shelf, summary["sha256"]).tensors["odd.weight"], state["odd.weight"]
+    )
+    run_id = store.submit(PairSpec(a=summary["sha256"], b=summary["sha256"]))
+    serve_files(store)
+    found = store.result(run_id).summary
+    assert not found["fits"]
+    assert found["message"].startswith("odd.pt: No known family fits")
 
 
 def test_a_server_file_is_read_where_it_lies(store: Store, tmp_path: Path) -> None:

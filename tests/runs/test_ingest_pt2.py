@@ -80,12 +80,25 @@ def test_a_refused_pt2_says_why(store: Store) -> None:
     assert store.shelf.checkpoints() == ()
 
 
-def test_weights_alone_are_known_by_a_graph_that_came_before(store: Store) -> None:
-    weights = saved(unknown(1).state_dict())
-    alone = store.status(bring(store, weights, "b.pt"))
-    assert "No known family fits" in str(alone.reason)
+def test_weights_that_came_before_their_graph_take_it_without_another_upload(store: Store) -> None:
+    b = summary(store, bring(store, saved(unknown(1).state_dict()), "b.pt"))
+    assert b["recognition"] is None
+    assert "No known family fits" in b["problem"]
     a = summary(store, bring(store, pt2(0), "a.pt2"))
-    b = summary(store, bring(store, weights, "again.pt"))
+    for ends in ((a, b), (b, a)):
+        run_id = store.submit(PairSpec(a=ends[0]["sha256"], b=ends[1]["sha256"]))
+        serve_files(store)
+        assert summary(store, run_id)["fits"] is True
+        assert summary(store, run_id)["model"]["title"] == "your model (.pt2), inputs [12]"
+    again = summary(store, bring(store, saved(unknown(1).state_dict()), "known.pt"))
+    assert again["sha256"] == b["sha256"]
+    described = store.shelf.checkpoint(b["sha256"]).description
+    assert described["recognition"]["family"] == "exported", "what is known now is written down"
+
+
+def test_weights_alone_are_known_by_a_graph_that_came_before(store: Store) -> None:
+    a = summary(store, bring(store, pt2(0), "a.pt2"))
+    b = summary(store, bring(store, saved(unknown(1).state_dict()), "again.pt"))
     assert b["graph"] is False
     assert b["recognition"]["evidence"] == [
         "It has the tensors of a.pt2, whose graph is used where the two are compared."

@@ -62,7 +62,7 @@ def test_the_same_question_gives_the_same_bytes(stored: tuple[Store, str]) -> No
 
 
 def test_headers_are_read_before_the_file_and_survive_its_refusal(store: Store) -> None:
-    odd = saved({"mystery.weight": torch.ones(2, 3, 4, 5, 6)})
+    odd = saved({"mystery.weight": torch.full((2, 3, 4, 5, 6), float("nan"))})
     upload = store.shelf.save_upload(odd)
     first = store.submit(HeadersSpec(upload=upload, name="odd.pt"))
     second = store.submit(IngestSpec(upload=upload, name="odd.pt"))

@@ -155,7 +155,7 @@ def test_uploaded_data_are_named_by_content() -> None:
     [
         ("{", "The spec is no JSON: "),
         ("[1]", "The spec must be a JSON object."),
-        ("{}", "kind: None is unknown; allowed: compare, headers, ingest"),
+        ("{}", "kind: None is unknown; allowed: compare, headers"),
         ('{"kind": ["compare"]}', "kind: .* is unknown"),
         ('{"kind": "film"}', "kind: 'film' is unknown"),
     ],

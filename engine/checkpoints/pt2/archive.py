@@ -17,8 +17,9 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 import torch
 from torch import Tensor
 
-from engine.checkpoints.admission import reason, shown
+from engine.checkpoints.admission import byte_size, reason, shown
 from engine.checkpoints.limits import Limits
+from engine.checkpoints.pt2.content import check_constants
 from engine.checkpoints.pt2.document import Entry, parse_document
 from engine.checkpoints.pt2.graph import Graph, read_graph
 from engine.checkpoints.pt2.payloads import Payload, load_payloads, read_payloads, ties
@@ -70,29 +71,32 @@ def read_archive(file: BinaryIO, size: int, limits: Limits) -> ExportedFile:
         LimitError: it declares more than the caps allow.
     """
     opened = _open(file, size, limits)
-    archive, inner = opened.archive, opened.inner
-
-    def load(payloads: tuple[Payload, ...], folder: str) -> dict[str, Tensor]:
-        return load_payloads(payloads, lambda path: _read(archive, inner[folder + path]))
-
     return ExportedFile(
         document=opened.document,
         graph=opened.graph,
-        tensors=load(opened.weights, _WEIGHTS),
-        constants=load(opened.constants, _CONSTANTS),
+        tensors=opened.load(opened.weights, _WEIGHTS),
+        constants=opened.load(opened.constants, _CONSTANTS),
         ties=ties(opened.weights),
     )
 
 
-def plan_archive(file: BinaryIO, size: int, limits: Limits) -> dict[str, Tensor]:
-    """Return the weights of a `.pt2` on the device "meta": shapes and dtypes, no values read.
+def plan_archive(file: BinaryIO, size: int, limits: Limits) -> ExportedFile:
+    """Return the content of a `.pt2` with its weights on the device "meta": no value is read.
 
-    Args and errors are those of `read_archive`.
+    The constants are: they belong to the graph. Args and errors are those of `read_archive`.
     """
-    return {
-        payload.name: torch.empty(payload.shape, dtype=payload.dtype, device="meta")
-        for payload in _open(file, size, limits).weights
-    }
+    opened = _open(file, size, limits)
+    check_constants(sum(byte_size(each.shape, each.dtype) for each in opened.constants))
+    return ExportedFile(
+        document=opened.document,
+        graph=opened.graph,
+        tensors={
+            payload.name: torch.empty(payload.shape, dtype=payload.dtype, device="meta")
+            for payload in opened.weights
+        },
+        constants=opened.load(opened.constants, _CONSTANTS),
+        ties=ties(opened.weights),
+    )
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,10 @@ class _Opened:
     graph: Graph
     weights: tuple[Payload, ...]
     constants: tuple[Payload, ...]
+
+    def load(self, payloads: tuple[Payload, ...], folder: str) -> dict[str, Tensor]:
+        """Return the tensors of payloads that lie in a folder of the archive."""
+        return load_payloads(payloads, lambda path: _read(self.archive, self.inner[folder + path]))
 
 
 def _open(file: BinaryIO, size: int, limits: Limits) -> _Opened:

@@ -58,17 +58,25 @@ def pack_architecture(
     Raises:
         LimitError: the constants are too large.
     """
-    total = sum(tensor.numel() * tensor.itemsize for tensor in constants.values())
-    if total > MOST_CONSTANT_BYTES:
-        raise LimitError(
-            f"its constants take {total:,} bytes, more than the limit of {MOST_CONSTANT_BYTES:,}; "
-            "register them as persistent buffers"
-        )
+    check_constants(sum(tensor.numel() * tensor.itemsize for tensor in constants.values()))
     kept = trimmed(document)
     kept["constants"] = {name: _pack(tensor) for name, tensor in constants.items()}
     kept["ties"] = {names[alias]: names[name] for alias, name in ties.items()}
     kept["names"] = {old: new for old, new in names.items() if old != new}
     return canonical(kept)
+
+
+def check_constants(total: int) -> None:
+    """Check that constants of `total` bytes are small enough to belong to a graph.
+
+    Raises:
+        LimitError: they are not.
+    """
+    if total > MOST_CONSTANT_BYTES:
+        raise LimitError(
+            f"its constants take {total:,} bytes, more than the limit of {MOST_CONSTANT_BYTES:,}; "
+            "register them as persistent buffers"
+        )
 
 
 def unpack_architecture(data: bytes) -> Architecture:

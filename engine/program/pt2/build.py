@@ -30,7 +30,8 @@ def build_exported(graph: bytes, tensors: Mapping[str, Tensor]) -> Program:
 
     Args:
         graph: `Checkpoint.graph`.
-        tensors: the checkpoint's tensors.
+        tensors: the checkpoint's tensors; on the device "meta" where headers alone were read, and
+            then the graph is not run on values.
 
     Raises:
         CheckpointError: the graph is malformed, or cannot be computed.
@@ -38,6 +39,9 @@ def build_exported(graph: bytes, tensors: Mapping[str, Tensor]) -> Program:
         CaptureError: it is no pure function of its weights and a batch of any size.
     """
     architecture = unpack_architecture(graph)
+    hollow = any(tensor.is_meta for tensor in tensors.values())
+    if hollow:  # memory that nobody touches is never taken
+        tensors = {n: torch.empty(t.shape, dtype=t.dtype) for n, t in tensors.items()}
     _check_runs(architecture, tensors)
     inputs = tuple(
         torch.zeros(SMALLEST_BATCH, *given.shape, dtype=given.dtype)
@@ -45,7 +49,7 @@ def build_exported(graph: bytes, tensors: Mapping[str, Tensor]) -> Program:
     )
     try:
         module, names = replica(architecture, tensors)
-        program = capture(module, inputs)
+        program = capture(module, inputs, hollow=hollow)
     except CaptureError as error:
         text = str(error).replace("Replica cannot be traced", "its graph cannot be traced")
         raise CaptureError(text) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -48,10 +50,17 @@ def program_of(checkpoint: Checkpoint) -> Program:
     """
     if checkpoint.graph is None:
         raise CheckpointError(f"{checkpoint.name}: it holds weights alone, without a graph")
-    if checkpoint.sha256 not in _kept:
+    key = checkpoint.sha256 or _of_headers(checkpoint.graph, checkpoint.tensors)
+    if key not in _kept:
         with about(checkpoint):
-            _kept[checkpoint.sha256] = build_exported(checkpoint.graph, checkpoint.tensors)
+            _kept[key] = build_exported(checkpoint.graph, checkpoint.tensors)
         while len(_kept) > KEPT_PROGRAMS:
             _kept.popitem(last=False)
-    _kept.move_to_end(checkpoint.sha256)
-    return _kept[checkpoint.sha256]
+    _kept.move_to_end(key)
+    return _kept[key]
+
+
+def _of_headers(graph: bytes, tensors: Mapping[str, Tensor]) -> str:
+    """Return a key for a file of which headers alone were read, and no value to fingerprint."""
+    shapes = [(name, list(tensor.shape), str(tensor.dtype)) for name, tensor in tensors.items()]
+    return hashlib.sha256(graph + repr(shapes).encode()).hexdigest()
