@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from engine.errors import ProofError
+from engine.program import Program
 from engine.symmetry import Group, Occurrence, derive_symmetry, prove
 from tests.symmetry.tiny import Tiny, program_of
 
@@ -113,6 +114,51 @@ def test_the_proof_depends_on_its_seed_alone():
     program, symmetry, params = small()
     first, second = (prove(program, symmetry, params, seed=5) for _ in range(2))
     assert first.max_abs_difference == second.max_abs_difference
+
+
+@pytest.fixture
+def batches(monkeypatch) -> list[int]:
+    """The numbers of samples that are drawn, as they are drawn."""
+    drawn = []
+    draw = Program.sample_inputs
+
+    def noting(self, batch, *args, **kwargs):
+        drawn.append(batch)
+        return draw(self, batch, *args, **kwargs)
+
+    monkeypatch.setattr(Program, "sample_inputs", noting)
+    return drawn
+
+
+def test_large_models_take_fewer_samples(batches):
+    wide = Tiny(lambda p, x: (x @ p.w).relu() @ p.v, {"w": (1000, 1000), "v": (1000, 2)})
+    program = program_of(wide, (1000,))
+    models = (small(), (program, derive_symmetry(program), dict(wide.state_dict())))
+    batches.clear()  # of tracing
+    for model in models:
+        prove(*model)
+    assert batches == [4, 4, 2, 2]
+
+
+def test_more_samples_are_drawn_only_where_they_could_help(batches):
+    program, symmetry, params = small()
+    batches.clear()  # of tracing
+    for name, value in (("b", float("nan")), ("w", 0.0)):
+        with pytest.raises(ProofError):
+            prove(program, symmetry, params | {name: torch.full(SHAPES[name], value)}, batch=3)
+    assert batches == [3, 3, 48]
+
+
+def test_many_groups_of_some_units_need_no_further_trial():
+    shapes = {"w": (3, 8000), "v": (8000, 2)}
+    program = program_of(Tiny(lambda p, x: (x @ p.w).relu() @ p.v, shapes), (3,))
+    eights = tuple(
+        Group(f"{k}", 8, (Occurrence("w", 1, k, 1, 8, 1), Occurrence("v", 0, k, 1, 8, 1)))
+        for k in range(0, 8000, 8)
+    )
+    symmetry = replace(derive_symmetry(program), groups=eights)
+    params = dict(Tiny(lambda p, x: x, shapes).state_dict())
+    assert prove(program, symmetry, params).trials == 2
 
 
 def test_without_groups_there_is_nothing_that_could_go_unseen():
