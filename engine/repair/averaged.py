@@ -63,7 +63,7 @@ def ensemble(
         device: where to compute.
 
     Raises:
-        RepairError: there is no model or no sample.
+        RepairError: there is no model or no sample, or not one temperature for each model.
         LandscapeError: the targets do not fit the outputs.
         ProgramError: a model lacks a tensor of the program.
     """
@@ -74,6 +74,11 @@ def ensemble(
             f"{samples} samples."
         )
     divisors = [1.0] * len(models) if temperatures is None else [float(t) for t in temperatures]
+    if len(divisors) != len(models):
+        raise RepairError(
+            f"An ensemble takes one temperature per model; {len(models)} models have "
+            f"{len(divisors)}."
+        )
     placed = [_placed(program, model, device) for model in models]
     size = choose_batch_size(program, batch_size)
     tensors = dataset.inputs if isinstance(dataset.inputs, tuple) else (dataset.inputs,)

@@ -134,10 +134,15 @@ class Workshop:
             return None
         shifting = REPAIR in self.repairs
         with torch.inference_mode():
+            # Half precision is measured as points are formed: in float32.
+            models = [
+                {name: self._moved(tensor, tensor.device) for name, tensor in model.items()}
+                for model in self.span.models
+            ]
             return Channels(
                 self.program,
                 self.sites.hidden,
-                self.span.models,
+                models,
                 self.data,
                 shifting=shifting,
                 resetting=shifting or RESET in self.repairs,
