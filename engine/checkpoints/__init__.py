@@ -6,7 +6,7 @@ from engine.checkpoints.fit import check_finite, check_fit
 from engine.checkpoints.folder import read_beside, read_folder
 from engine.checkpoints.header import Header, read_header_only
 from engine.checkpoints.header_folder import read_header
-from engine.checkpoints.hub import fetch_checkpoint, load_checkpoint
+from engine.checkpoints.hub import environment_token, fetch_checkpoint, load_checkpoint
 from engine.checkpoints.limits import Limits
 from engine.checkpoints.read import read_checkpoint, read_checkpoint_bytes
 from engine.checkpoints.reference import Reference, may_be_reference, parse_reference
@@ -29,6 +29,7 @@ __all__ = [
     "read_folder",
     "read_header",
     "read_header_only",
+    "environment_token",
     "fetch_checkpoint",
     "may_be_reference",
     "parse_reference",

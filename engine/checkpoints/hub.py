@@ -2,12 +2,13 @@
 
 A revision is resolved to its commit first, and that commit is what is downloaded and kept in
 the checkpoint's origin: the same words give the same weights later. Sizes are compared with
-the limits before the download. No token of the machine is ever used: only the one passed in.
-A config.json of the repository comes along, and so do all shards of an index.
+the limits before the download. No login that the machine keeps is ever used: only the token that
+is passed in, which whoever starts the process may have set as HF_TOKEN. A config.json of the repository comes along, and so do all shards of an index.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -115,7 +116,8 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Read `source`: a file or folder where there is one of that name, else from the Hub.
 
-    Args and errors are those of `read_checkpoint` and `fetch_checkpoint`.
+    Args and errors are those of `read_checkpoint` and `fetch_checkpoint`; without a `token` that
+    of the environment is passed on.
     """
     path = Path(source)
     if path.is_dir():
@@ -131,11 +133,16 @@ def load_checkpoint(
     return fetch_checkpoint(
         source,
         endpoint=endpoint,
-        token=token,
+        token=token or environment_token(),
         progress=progress,
         cache_dir=cache_dir,
         limits=limits,
     )
+
+
+def environment_token() -> str | None:
+    """Return the token that HF_TOKEN holds, None where it is not set."""
+    return os.environ.get("HF_TOKEN", "").strip() or None
 
 
 def _from_cache(wanted: Reference, cache: str) -> tuple[Reference, str | None]:
@@ -239,8 +246,8 @@ def _explained(wanted: Reference) -> Iterator[None]:
         yield
     except GatedRepoError as error:  # before RepositoryNotFoundError, which it is a kind of
         raise HubError(
-            f"{wanted}: the repository is gated; accept its terms on its page, then pass a token "
-            "of that account"
+            f"{wanted}: the repository is gated; accept its terms on its page, then set "
+            "HF_TOKEN to a token of that account"
         ) from error
     except RevisionNotFoundError as error:
         raise HubError(f"{wanted}: the repository has no revision {wanted.revision!r}") from error

@@ -11,6 +11,7 @@ from engine.figures.numbers import copies, count, duration, percent, power_of_te
 
 Summary = Mapping[str, Any]
 LISTED = 200
+OPERATIONS = 10
 OUTCOMES = ("units", "exact", "tied", "wrong")
 
 
@@ -79,6 +80,24 @@ def inspect_metrics(summary: Summary) -> list[tuple[str, str, str]]:
     ]
 
 
+def graph_sentences(facts: Mapping[str, Any]) -> list[str]:
+    """Return what the graph takes, does and returns, in two sentences."""
+    given = " and ".join(f"{one['name']} {_sizes(one)}" for one in facts["inputs"])
+    made = f", returns {_sizes(facts['output'])}" if facts["output"] else ""
+    done = [f"{name} {count(n)}" for name, n in facts["operations"].items()]
+    rest = f" and {count(len(done) - OPERATIONS)} kinds more" if len(done) > OPERATIONS else ""
+    total = count(sum(facts["operations"].values()))
+    return [
+        f"It takes {given}{made}.",
+        f"{total} operations: {', '.join(done[:OPERATIONS])}{rest}.",
+    ]
+
+
+def _sizes(value: Mapping[str, Any]) -> str:
+    sizes = ("?" if size is None else str(size) for size in value["shape"])
+    return f"[{', '.join(('batch', *sizes))}] ({value['dtype']})"
+
+
 def fixed_html(symmetry: Mapping[str, Any]) -> str:
     """Return what is fixed and why, a foldable line for each reason."""
     rows = []
@@ -109,7 +128,7 @@ def recovery_html(groups: Sequence[Mapping[str, Any]]) -> str:
     )
     more = len(groups) - LISTED
     rest = f'<p class="bs-muted">and {count(more)} more groups</p>' if more > 0 else ""
-    return f'<div class="bs-table"><table><tr>{head}</tr>{lines}</table>{rest}</div>'
+    return f'<div class="bs-table bs-recovery"><table><tr>{head}</tr>{lines}</table>{rest}</div>'
 
 
 def _counted(group: Mapping[str, Any], what: str) -> str:

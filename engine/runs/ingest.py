@@ -18,6 +18,7 @@ from engine.checkpoints import (
     about,
     check_finite,
     check_fit,
+    environment_token,
     fetch_checkpoint,
     read_beside,
     read_bundle,
@@ -212,7 +213,8 @@ def _fetch(reference: str, context: JobContext) -> Checkpoint:
         _stage(context, "download", 0.8 * done / max(total, 1))
 
     folder = context.store.home / "hub"
-    return fetch_checkpoint(reference, progress=progress, cache_dir=folder)
+    token = environment_token()  # the server's own: no user's token is stored for a worker
+    return fetch_checkpoint(reference, token=token, progress=progress, cache_dir=folder)
 
 
 def _data_format(raw: Path, name: str) -> str:

@@ -21,7 +21,7 @@ def list_inspections(delete_button: Callable[[RunStatus], None]) -> None:
     runs = access.store().list("inspect")
     if not runs:
         return
-    st.html("<h2>Inspected networks</h2>")
+    st.html('<h2 class="bs-section">Inspected networks</h2>')
     for status in runs if st.session_state.get(keys.SHOW_ALL_INSPECTED) else runs[:FIRST]:
         with st.container(border=True):
             words, open_it, delete = st.columns([6, 1, 1], vertical_alignment="center")

@@ -12,6 +12,7 @@ import streamlit as st
 from engine.figures.groups import axes_of_groups, groups_html, highlight_rules
 from engine.figures.inspect_words import (
     fixed_html,
+    graph_sentences,
     inspect_headline,
     inspect_metrics,
     proof_words,
@@ -125,6 +126,8 @@ def fixed_part(summary: Summary) -> None:
     with right:
         st.html(f"<b>Recognised as {escape(str(model.get('title')))}</b>")
         sentences = [*(model.get("evidence") or ()), *(model.get("assumptions") or ())]
+        if summary.get("facts"):  # inspections of before have none
+            sentences += graph_sentences(summary["facts"])
         st.html(f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>")
         st.download_button(
             "Everything as JSON",

@@ -232,7 +232,10 @@ def _data_file() -> None:
     if known.get("run") and not known.get("sha256"):
         _wait_for_data(known)
     elif known.get("sha256"):
-        st.caption(f"{literal(known['name'])} is stored.")
+        st.caption(
+            f"{literal(known['name'])} is stored. It is one set: samples for training and test are "
+            "drawn from the same."
+        )
 
 
 @st.fragment(run_every=0.7)

@@ -6,6 +6,7 @@ fields, so that a change of mind loses nothing.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -63,13 +64,14 @@ WAYS = {
         "nn.Module in Python",
         "Any module that torch.export can trace, with one batch of its inputs as the example.",
         "Run this, then put both files into the fields below.",
-        'import engine, torch\n\nengine.save_program(\n    module, example, "a.pt2")\n'
-        'torch.save(\n    other.state_dict(), "b.pt")',
+        'import engine, torch\n\nengine.save_program(\n  module, example,\n  "a.pt2")\n'
+        'torch.save(\n  other.state_dict(),\n  "b.pt")',
     ),
     HUB: Way(
         "Hugging Face Hub",
         "A repository with weights or a .pt2; its config.json and all shards come along.",
-        "Write org/name, org/name@revision or org/name:file. The revision is pinned to its commit.",
+        "Write org/name, org/name@revision or org/name:file; private and gated repositories open "
+        "with the token that the server was started with (HF_TOKEN).",
     ),
     SERVER: Way(
         "Files on the server",
@@ -89,3 +91,5 @@ def show_way(key: str) -> None:
             st.code(way.code, language="python")
         if key == CONFIG and find_spec("transformers") is None:
             st.warning(WITHOUT_TRANSFORMERS)
+        if key == HUB and not os.environ.get("HF_TOKEN"):
+            st.caption("HF_TOKEN is not set: public repositories only.")

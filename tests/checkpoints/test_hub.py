@@ -95,6 +95,15 @@ def test_no_token_of_the_machine_is_sent_and_the_given_one_is(hub, tmp_path, mon
     assert set(sent) == {"Bearer mine"}
 
 
+def test_the_environments_token_is_passed_on_where_a_source_is_loaded(hub, tmp_path, monkeypatch):
+    for value, expected in (("mine ", {"Bearer mine"}), ("", {None})):
+        hub.requests.clear()
+        monkeypatch.setenv("HF_TOKEN", value)
+        load_checkpoint("org/net", endpoint=hub.url, cache_dir=tmp_path / f"cache{len(value)}")
+        sent = [{k.lower(): v for k, v in h.items()} for _, _, h in hub.requests]
+        assert {headers.get("authorization") for headers in sent} == expected
+
+
 def test_a_gated_repository_says_so_and_opens_with_its_token(hub, tmp_path):
     hub.repos["org/net"].gated = True
     hub.repos["org/net"].token = "secret"

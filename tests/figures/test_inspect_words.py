@@ -6,6 +6,7 @@ import pytest
 
 from engine.figures.inspect_words import (
     fixed_html,
+    graph_sentences,
     inspect_headline,
     inspect_metrics,
     proof_words,
@@ -16,6 +17,24 @@ from engine.figures.numbers import size_in_bytes
 from tests.pages.inspected import group, self_test_summary, summary
 
 THIN = "\u202f"
+
+
+def test_a_graph_is_told_in_two_sentences():
+    facts = {
+        "operations": {"linear": 1200, **{f"op{i}": 1 for i in range(11)}},
+        "inputs": [
+            {"name": "x", "shape": [3], "dtype": "float32"},
+            {"name": "ids", "shape": [5, 2], "dtype": "int64"},
+        ],
+        "output": {"shape": [4, None], "dtype": "float32"},
+    }
+    takes, does = graph_sentences(facts)
+    assert takes == (
+        "It takes x [batch, 3] (float32) and ids [batch, 5, 2] (int64), returns "
+        "[batch, 4, ?] (float32)."
+    )
+    assert does.startswith(f"1{THIN}211 operations: linear 1{THIN}200, op0 1, ")
+    assert does.endswith("op8 1 and 2 kinds more.")
 
 
 def without_groups() -> dict:

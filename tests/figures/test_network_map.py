@@ -115,6 +115,13 @@ def test_every_layer_has_a_box_and_its_numbers_at_the_right_end():
     assert page.count('class="bs-wire"') == 3
 
 
+def test_inputs_have_the_names_that_the_graph_gives_them():
+    graph = [layer("", "input", [], sign="<query>"), layer("", "input", [], sign="input")]
+    page = network_html([*graph, layer("", "join", [0, 1], sign="+")], [])
+    assert '<span class="bs-what">input &lt;query&gt;</span>' in page
+    assert '<span class="bs-what">input</span>' in page
+
+
 def test_nested_groups_are_marked_and_products_written():
     nested = group(2, "heads", 4, "w", copies=3, within=1)
     graph = [layer("q", "linear", [], outputs=[stretch(12, 1, 2)])]

@@ -10,7 +10,8 @@ import numpy as np
 from engine.runs import IngestSpec, PairSpec
 from pages.ui import keys
 from pages.ui.literal import literal
-from pages.ui.ways import STATE
+from pages.ui.ways import CONFIG, EXPORTED, STATE
+from tests.pages.inspected import add_answer
 from tests.pages.reading import address, run_button, words
 from tests.pages.stored import A, add_run, compare_spec, write_checkpoint
 
@@ -55,6 +56,80 @@ def test_two_uploads_are_read_checked_and_compared(installation, app, executor):
     run_button(app).click().run()
     spec = store.spec(address(app))
     assert (spec.a, spec.b) == ("c" * 64, "d" * 64)
+
+
+def stored_unknown(store):
+    """Store weights that nothing recognises (c) and a `.pt2` of the same tensors (d)."""
+    shelf, problem = store.shelf, "b.pt: No known family fits"
+    write_checkpoint(
+        shelf.checkpoint_file("c" * 64), "c" * 64, "b.pt", recognition=None, problem=problem
+    )
+    write_checkpoint(shelf.checkpoint_file("d" * 64), "d" * 64, "a.pt2", format="pt2", graph=True)
+
+
+def test_weights_that_came_before_their_pt2_wait_for_it(installation, app):
+    store, _ = installation
+    stored_unknown(store)
+    app.run()
+    app.selectbox(key=keys.SOURCE).set_value(EXPORTED).run()
+    upload(app, "b", b"two", "b.pt").run()
+    add_answer(
+        store, IngestSpec(upload=store.shelf.save_upload(b"two"), name="b.pt"), {"sha256": "c" * 64}
+    )
+    app.run()
+    assert literal("b.pt: No known family fits") in app.sidebar.warning[0].value
+    assert "choose the .pt2 that it belongs to as A" in app.sidebar.warning[0].value
+    assert run_button(app).disabled
+    upload(app, "a", b"one", "a.pt2").run()
+    add_answer(
+        store,
+        IngestSpec(upload=store.shelf.save_upload(b"one"), name="a.pt2"),
+        {"sha256": "d" * 64},
+    )
+    app.run()
+    pair = PairSpec(a="d" * 64, b="c" * 64)
+    model = {"title": "your model (.pt2)", "input_shape": [784], "classes": 10, "parameters": 3}
+    add_answer(store, pair, {"fits": True, "message": None, "same": False, "model": model})
+    app.run()
+    assert not app.exception
+    assert not app.sidebar.warning
+    assert "as a.pt2 says: your model (.pt2)" in words(app)
+    assert not run_button(app).disabled
+
+
+def test_the_pairs_own_architecture_is_what_data_must_fit(installation, app):
+    store, _ = installation
+    stored_unknown(store)
+    spec = compare_spec(samples=10).model_copy(update={"a": "c" * 64, "b": "d" * 64})
+    app.query_params[keys.RUN] = add_run(store, spec, "pair", "failed", reason="no")
+    model = {"title": "your model (.pt2)", "input_shape": [12], "classes": 4, "parameters": 3}
+    found = {"fits": True, "message": None, "same": False, "model": model}
+    add_answer(store, PairSpec(a="c" * 64, b="d" * 64), found)
+    app.run()
+    assert not app.exception
+    assert "this network takes 12." in words(app)
+
+
+def test_a_config_beside_the_weights_is_uploaded_with_them(installation, app):
+    store, _ = installation
+    app.run()
+    app.selectbox(key=keys.SOURCE).set_value(CONFIG).run()
+    files = [("model.safetensors", b"w", ""), ("config.json", b"{}", "")]
+    app.file_uploader(key=keys.FILE["a"]).set_value(files).run()
+    assert not app.exception
+    (status,) = store.list("ingest-files")
+    assert [file.name for file in store.spec(status.run_id).files] == [
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_two_files_of_one_name_are_refused_in_a_sentence(installation, app):
+    app.run()
+    app.selectbox(key=keys.SOURCE).set_value(CONFIG).run()
+    app.file_uploader(key=keys.FILE["a"]).set_value([("w.pt", b"1", ""), ("w.pt", b"2", "")]).run()
+    assert not app.exception
+    assert "two files are called" in app.sidebar.error[0].value
 
 
 def test_networks_of_ones_own_start_from_the_defaults(installation, app):

@@ -66,6 +66,20 @@ def test_every_part_draws(page, store, part, expected):
     assert expected in words(page)
 
 
+def test_what_the_graph_takes_and_does_is_told(page, store):
+    facts = {
+        "operations": {"linear": 2},
+        "inputs": [{"name": "x", "shape": [3], "dtype": "float32"}],
+        "output": None,
+    }
+    page.query_params[keys.RUN] = add_inspection(store, facts=facts)
+    page.query_params[keys.PART] = "What is fixed"
+    page.run()
+    assert not page.exception
+    assert "It takes x [batch, 3] (float32)." in words(page)
+    assert "2 operations: linear 2." in words(page)
+
+
 def test_the_search_keeps_what_matches(page, store):
     page.query_params[keys.RUN] = add_inspection(store)
     page.query_params[keys.PART] = "Tensors"

@@ -113,17 +113,22 @@ def test_a_hub_reference_is_fetched_each_time(
     origin = {"repo": "org/name", "revision": "f" * 40, "file": "model.safetensors"}
     asked = []
 
-    def fetch(reference: str, *, progress: Any, cache_dir: Path) -> Checkpoint:
-        asked.append((reference, cache_dir))
+    def fetch(reference: str, *, token: str | None, progress: Any, cache_dir: Path) -> Checkpoint:
+        asked.append((reference, token, cache_dir))
         progress(5, 10)
         name = "org/name:model.safetensors"
         return Checkpoint(state, fingerprint(state), name, "safetensors", (), origin)
 
     monkeypatch.setattr(ingest, "fetch_checkpoint", fetch)
+    monkeypatch.setenv("HF_TOKEN", "the server's")
     for _ in range(2):
         run_id = store.submit(IngestSpec(hub="org/name"))
         serve_files(store)
-    assert asked == [("org/name", store.home / "hub")] * 2
+    assert asked == [("org/name", "the server's", store.home / "hub")] * 2
+    folder = store.run_folder(run_id)
+    assert not any(
+        b"the server's" in path.read_bytes() for path in folder.iterdir() if path.is_file()
+    )
     assert store.result(run_id).summary["origin"] == origin
     stages = [event.get("stage") for event in store.events(run_id).events]
     assert "download" in stages
@@ -140,7 +145,7 @@ def test_a_hub_failure_is_passed_on(store: Store, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_download_can_be_cancelled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(reference: str, *, progress: Any, cache_dir: Path) -> Checkpoint:
+    def fetch(reference: str, *, progress: Any, **_: Any) -> Checkpoint:
         progress(1, 10)
         raise AssertionError("it went on")
 
