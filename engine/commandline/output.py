@@ -21,6 +21,7 @@ STAGES = {
     "proof": "proving it",
     "match": "matching",
     "equivalence": "checking π(B) against B",
+    "repair": "merging and repairing",
     "evaluate": "evaluating",
     "ends": "evaluating the models",
     "curves": "evaluating the curves",

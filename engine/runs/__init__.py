@@ -7,6 +7,7 @@ from engine.runs.events import EventBatch
 from engine.runs.files_spec import FilesHeadersSpec, IngestFilesSpec, NamedUpload
 from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
 from engine.runs.local import LocalExecutor
+from engine.runs.merge_spec import MergeSpec
 from engine.runs.results import Partial, Result, RunStatus
 from engine.runs.shelf import CheckpointInfo, Shelf, Sizes, Upload
 from engine.runs.spec import (
@@ -36,6 +37,7 @@ __all__ = [
     "IngestSpec",
     "InspectSpec",
     "LocalExecutor",
+    "MergeSpec",
     "NamedUpload",
     "PairSpec",
     "Partial",

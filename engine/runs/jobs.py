@@ -14,6 +14,7 @@ from engine.program import capture
 from engine.runs.context import Job, JobContext, JobResult
 from engine.runs.ingest import ingest, ingest_data, ingest_files, pair
 from engine.runs.inspect_jobs import files_headers, headers, inspect, self_test
+from engine.runs.merge_jobs import merge
 from engine.runs.methods_jobs import methods
 from engine.runs.spec import CompareSpec
 from engine.runs.stored import load_stored
@@ -82,6 +83,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
         "ingest-data": ingest_data,
         "ingest-files": ingest_files,
         "inspect": inspect,
+        "merge": merge,
         "methods": methods,
         "pair": pair,
         "self-test": self_test,
