@@ -11,7 +11,7 @@ they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
@@ -34,8 +34,26 @@ def anchored_start(
         should_stop: asked before each block; the rest then stay at the identity.
     """
     perms = problem.identity()
+    for _, _, found in placements(problem, solver, should_stop):
+        perms |= found
+    return perms
+
+
+def placements(
+    problem: Problem,
+    solver: lap.Solver = lap.scipy_solver,
+    should_stop: Callable[[], bool] | None = None,
+) -> Iterator[tuple[str, frozenset[str], dict[str, Tensor]]]:
+    """Yield block after block, the groups that were known then, and where they put its units.
+
+    Args:
+        problem: what is matched.
+        solver: solves the assignment problems.
+        should_stop: asked before each block; no further one then follows.
+    """
+    perms = problem.identity()
     evidence = {block: _evidence(problem, block) for block in problem.blocks}
-    placed: set[str] = set()
+    placed: frozenset[str] = frozenset()
     while evidence and not (should_stop is not None and should_stop()):
         speaks = {
             block: sum(entries for near, entries in found if near <= placed)
@@ -44,10 +62,11 @@ def anchored_start(
         block = max(speaks, key=speaks.__getitem__)
         if not speaks[block]:
             break
-        perms |= _placed(problem, block, perms, frozenset(placed), solver)
-        placed.update(problem.blocks[block])
+        found = _placed(problem, block, perms, placed, solver)
+        yield block, placed, found
+        perms |= found
+        placed = placed.union(problem.blocks[block])
         del evidence[block]
-    return perms
 
 
 def _evidence(problem: Problem, block: str) -> list[tuple[frozenset[str], float]]:

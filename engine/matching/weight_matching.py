@@ -1,8 +1,8 @@
 """Weight matching: the permutation of b that lies closest to a in weight space.
 
 Maximises ⟨a, π(b)⟩, equivalently minimises ‖a − π(b)‖ (Ainsworth et al. 2022, arXiv
-2209.04836, section 3.2), by coordinate descent from the identity (for networks with nested
-groups from an anchored start) and, with restarts, from random permutations. Needs no data.
+2209.04836, section 3.2), by coordinate descent from the identity (see `first_start` for when
+another start is better) and, with restarts, from random permutations. Needs no data.
 Running statistics of BatchNorm are permuted with their layer but do not enter the objective.
 Finds no symmetry beyond permutations (no scales, no signs).
 """
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.errors import MatchingError
 from engine.matching.anchored import anchored_start
+from engine.matching.copy_start import copy_start
 from engine.matching.descent import Descent, Progress, ShouldStop, coordinate_descent
 from engine.matching.problem import Problem
 from engine.matching.result import MatchResult, StopReason
@@ -120,16 +121,20 @@ def _all_starts(
 
 
 def first_start(problem: Problem, should_stop: ShouldStop | None = None) -> Perms:
-    """Return the identity, or for networks with nested groups an anchored start if it is better.
+    """Return the identity, or a start that knows more, if it is better.
 
-    Those are mostly transformers, whose residual streams the identity says little about.
+    That is an anchored one for networks with nested groups (mostly transformers, whose
+    residual streams the identity says little about), and for all where b is a permuted copy
+    of a.
     """
     identity = problem.identity()
-    if not problem.families:
+    if problem.families:
+        found = anchored_start(problem, should_stop=should_stop)
+    else:
+        found = copy_start(problem, should_stop)
+    if found is None or problem.objective(found) <= problem.objective(identity):
         return identity
-    anchored = anchored_start(problem, should_stop=should_stop)
-    better = problem.objective(anchored) > problem.objective(identity)
-    return anchored if better else identity
+    return found
 
 
 def _counted_from(swept: int, progress: Progress) -> Progress:

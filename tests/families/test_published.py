@@ -108,9 +108,7 @@ def test_groups_are_derived_proved_and_found_again(name):
     generator = torch.Generator().manual_seed(0)
     a = {n: torch.randn(s.shape, generator=generator) for n, s in program.parameters.items()}
     planted = symmetry.random(generator)
-    # Groups of eight units and fewer may have local optima: hence the restarts.
-    restarts = 1 if name in TRACED else 8
-    result = match_weights(program, symmetry, a, symmetry.apply(planted, a), restarts=restarts)
+    result = match_weights(program, symmetry, a, symmetry.apply(planted, a))
     assert result.permutation == planted.inverse()
 
 

@@ -62,3 +62,9 @@ def test_cycle_labels():
     assert lap.cycle_labels(successor).tolist() == [0, 0, 0, 3, 4, 4]
     long = np.roll(np.arange(1000), 1)
     assert not lap.cycle_labels(long).any()
+
+
+def test_rows_that_do_not_compete_need_no_solver(monkeypatch):
+    monkeypatch.setattr(lap, "linear_sum_assignment", None)
+    cost = np.array([[0.0, 2.0, 1.0], [3.0, 2.5, 0.0], [0.0, 1.0, 1.5]])
+    assert lap.scipy_solver(cost).tolist() == [1, 0, 2]
