@@ -193,7 +193,7 @@ def _set_axes(
         figure.update_yaxes(tickformat=".0%", range=[max(0.0, low - 0.05), 1.02])
     elif log and low > 0:
         places = _ticks(low, high)
-        texts = [told.loss(value).rstrip("0").rstrip(".") for value in places]
+        texts = [_short(told.loss(value)) for value in places]
         span = np.log10([low / 1.12, high * 1.12]).tolist()
         figure.update_yaxes(type="log", range=span, tickvals=places, ticktext=texts)
     else:
@@ -211,3 +211,8 @@ def _ticks(low: float, high: float) -> list[float]:
     leads = (1, 2, 5) if last - first <= 4 else (1,)
     every = [lead * 10.0**power for power in range(first, last + 1) for lead in leads]
     return [value for value in every if low / 1.12 <= value <= high * 1.12]
+
+
+def _short(text: str) -> str:
+    """Return a number without the zeros that end its decimals."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
