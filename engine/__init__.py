@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from engine.program import Program, capture, read_program, save_program
     from engine.repair import REPAIRS, Repaired, calibration_error, ensemble, repaired_line
     from engine.studies import CompareOptions, CompareResult, compare
+    from engine.studies.methods import compare_methods
+    from engine.studies.methods_options import MethodChoice, MethodsOptions
+    from engine.studies.methods_result import MethodsResult
     from engine.symmetry import Permutation, Symmetry, derive_symmetry, equivalence, prove
 
 __version__ = "0.1.0"
@@ -36,6 +39,9 @@ _HOMES = {
     "engine.program": ("Program", "capture", "read_program", "save_program"),
     "engine.repair": ("REPAIRS", "Repaired", "calibration_error", "ensemble", "repaired_line"),
     "engine.studies": ("CompareOptions", "CompareResult", "compare"),
+    "engine.studies.methods": ("compare_methods",),
+    "engine.studies.methods_options": ("MethodChoice", "MethodsOptions"),
+    "engine.studies.methods_result": ("MethodsResult",),
     "engine.symmetry": ("Permutation", "Symmetry", "derive_symmetry", "equivalence", "prove"),
 }
 
@@ -73,8 +79,12 @@ __all__ = [
     # landscapes and whole questions
     "CompareOptions",
     "CompareResult",
+    "MethodChoice",
+    "MethodsOptions",
+    "MethodsResult",
     "Span",
     "compare",
+    "compare_methods",
     "evaluate",
     "line",
     "make_plane",
