@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ui.inspect_shown import show_elsewhere
 from pages.ui.literal import literal
+from pages.ui.methods_page import show_methods_page
 from pages.ui.progress import show_ended, show_progress
 from pages.ui.result import show_result
 from pages.ui.shown import Shown, shown_run
@@ -25,6 +26,8 @@ def main(shown: Shown) -> None:
         show_elsewhere(shown.run_id, shown.problem, shown.page, "Back to the built-in pair")
     elif shown.run_id is None or shown.status is None:
         st.info(WELCOME)
+    elif shown.methods:
+        show_methods_page(shown.status)
     elif shown.result is not None:
         show_result(shown.run_id, shown.result)
     elif shown.status.ended:

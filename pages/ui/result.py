@@ -29,6 +29,7 @@ from pages.ui.cards import html_headline, html_table, metric_cards
 from pages.ui.downloads import show_downloads
 from pages.ui.literal import literal
 from pages.ui.look import chart, square_chart, theme
+from pages.ui.methods_section import methods_section
 
 CAP_CHOICES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 PLANE_ALT = "Contours of the loss on the plane through A, B and π(B)"
@@ -52,6 +53,7 @@ def show_result(run_id: str, found: Result) -> None:
         if tab.open:
             with tab:
                 draw()
+    methods_section(run_id, found)
 
 
 def plane_controls(found: Result) -> dict[str, Any]:

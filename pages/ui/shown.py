@@ -8,13 +8,18 @@ import streamlit as st
 
 from engine.errors import BasinscopeError
 from engine.runs import CompareSpec, InspectSpec, Result, RunStatus, SelfTestSpec
+from engine.runs.methods_spec import MethodsSpec
 from pages.ui import engine_access as access
 from pages.ui import keys
+from pages.ui.methods_page import as_comparison
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A run as far as it can be shown; `problem` says why it cannot, `page` where it can."""
+    """A run as far as it can be shown; `problem` says why it cannot, `page` where it can.
+
+    `methods` says that it is a comparison of methods; `spec` is then the comparison of its pair.
+    """
 
     run_id: str | None = None
     status: RunStatus | None = None
@@ -22,6 +27,7 @@ class Shown:
     result: Result | None = None
     problem: str | None = None
     page: str | None = None
+    methods: bool = False
 
 
 def shown_run() -> Shown:
@@ -36,6 +42,8 @@ def shown_run() -> Shown:
         if isinstance(found, InspectSpec | SelfTestSpec):
             problem = "This link is to an inspection of one network, which Inspect shows."
             return Shown(run_id, problem=problem, page="pages/inspect.py")
+        if isinstance(found, MethodsSpec):
+            return Shown(run_id, status, as_comparison(found), methods=True)
         if not isinstance(found, CompareSpec):
             return Shown(run_id, problem=f"The run {run_id} is no comparison: nothing to show.")
         spec = found
