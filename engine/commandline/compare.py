@@ -13,6 +13,7 @@ from engine.commandline.output import StageBar, add_json, byte_bar, print_json
 from engine.data import DATASETS
 from engine.figures import headline, proof_lead, proof_sentence, standalone_html
 from engine.figures.task import DERIVED_KEYS, words
+from engine.runs.executors import tile_executor
 from engine.studies import CompareOptions, CompareResult, compare
 
 
@@ -65,7 +66,14 @@ def run(options: argparse.Namespace) -> None:
     a, b = (load_checkpoint(source, progress=byte_bar()) for source in (options.a, options.b))
     bar = StageBar()
     try:
-        result = compare(a, b, options=_options(options), progress=bar, device=options.device)
+        result = compare(
+            a,
+            b,
+            options=_options(options),
+            progress=bar,
+            device=options.device,
+            executor=tile_executor(),
+        )
     finally:
         bar.close()
     if folder is not None:

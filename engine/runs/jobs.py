@@ -12,6 +12,7 @@ from torch import nn
 from engine.checkpoints import write_checkpoint
 from engine.program import capture
 from engine.runs.context import Job, JobContext, JobResult
+from engine.runs.executors import tile_executor
 from engine.runs.ingest import ingest, ingest_data, ingest_files, pair
 from engine.runs.inspect_jobs import files_headers, headers, inspect, self_test
 from engine.runs.merge_jobs import merge
@@ -54,6 +55,7 @@ def compare(spec: CompareSpec, context: JobContext) -> JobResult:
         tiles=context.tiles,
         progress=context.progress,
         should_stop=context.should_stop,
+        executor=tile_executor(),
     )
     summary = dict(found.summary)
     described = summary.get("data")
