@@ -16,7 +16,7 @@ from pages.ui import engine_access as access
 from pages.ui import keys
 from pages.ui.pair import Side, once, side_of, token_of, uploaded
 from pages.ui.pair import stored_side as stored
-from pages.ui.ways import HUB, REFERENCE, SERVER, STATE, UPLOADS, WAYS, show_way
+from pages.ui.ways import CONFIG, HUB, REFERENCE, SERVER, STATE, UPLOADS, WAYS, show_way
 
 ONE = "one"
 STORED = "stored"
@@ -54,7 +54,7 @@ def choose_network(sha256: str | None, run_id: str | None) -> Side:
         )
     show_way(source)
     if source in UPLOADS:
-        _upload()
+        _upload(source == CONFIG)
     else:
         {HUB: _reference, SERVER: _server_file}[source]()
     return side_of(ONE)
@@ -83,8 +83,8 @@ def _ask(token: str, name: str, headers: Callable[[], str] | None, file: Callabl
     once(ONE, token, name, both)
 
 
-def _upload() -> None:
-    files = uploaded(ONE, "The network's files")
+def _upload(several: bool) -> None:
+    files = uploaded(ONE, "The network's files" if several else "File", several)
     if files:
         _ask(
             token_of(files),

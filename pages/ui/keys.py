@@ -16,6 +16,7 @@ QUANTITY = "curve"
 # Explore: the pair.
 SOURCE = "source"
 FILE = {"a": "file_a", "b": "file_b", "one": "file_one"}
+FILES = {"a": "files_a", "b": "files_b", "one": "files_one"}
 HUB = {"a": "hub_a", "b": "hub_b", "one": "hub_one"}
 SERVER = {"a": "server_a", "b": "server_b", "one": "server_one"}
 STORED = {"a": "stored_a", "b": "stored_b", "one": "stored_one"}
@@ -84,3 +85,16 @@ METHODS_SPLIT = "methods_split"
 METHODS_SCALE = "methods_scale"
 METHODS_REPAIRS = "methods_repairs"
 SHOW_ALL_METHODS = "show_all_methods"
+
+# Merge. The second is the beginning of a key of each repair's.
+MERGE_MODELS = "merge_models"
+MERGE_REPAIR = "merge_repair_"
+MERGE_METHOD = "merge_method"
+MERGE_FILES = "merge_files"
+MERGE_READING = "merge_reading"
+MERGE_SEEN = "merge_seen"
+MERGE_START = "merge_start"
+MERGE_PRESSED = "merge_pressed"
+MERGE_QUANTITY = "merge_quantity"
+MERGE_SPLIT = "merge_split"
+SHOW_ALL_MERGES = "show_all_merges"

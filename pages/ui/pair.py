@@ -18,7 +18,7 @@ from engine.errors import BasinscopeError
 from engine.runs import CheckpointInfo, CompareSpec
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
-from pages.ui.ways import HUB, REFERENCE, SERVER, UPLOADS, WAYS, show_way
+from pages.ui.ways import CONFIG, HUB, REFERENCE, SERVER, UPLOADS, WAYS, show_way
 
 SIDES = ("a", "b")
 LETTERS = {"a": "A", "b": "B"}
@@ -88,7 +88,7 @@ def choose_pair(shown: CompareSpec | None) -> Pair:
         return _checked(stored_side(shown.a), stored_side(shown.b))
     show_way(source)
     if source in UPLOADS:
-        _uploads()
+        _uploads(source == CONFIG)
     else:
         {HUB: _references, SERVER: _server_files}[source]()
     return _checked(side_of("a"), side_of("b"))
@@ -102,22 +102,30 @@ def _new_source() -> None:
         settings.use_defaults()
 
 
-def _uploads() -> None:
+def _uploads(several: bool) -> None:
     """A field for each network; what is new in it is stored and handed to a worker once."""
     for side in SIDES:
-        files = uploaded(side, LETTERS[side])
+        files = uploaded(side, LETTERS[side], several)
         if files:
-            once(
-                side, token_of(files), access.names_of(files), partial(access.ingest_uploads, files)
-            )
+            ask = partial(access.ingest_uploads, files)
+            once(side, token_of(files), access.names_of(files), ask)
 
 
-def uploaded(side: str, label: str) -> tuple[UploadedFile, ...]:
-    """Draw the field for one network's files and return them; without any it is not chosen."""
-    files = st.file_uploader(label, accept_multiple_files=True, key=keys.FILE[side], help=FORMATS)
+def uploaded(side: str, label: str, several: bool) -> tuple[UploadedFile, ...]:
+    """Draw the field for one network's file, or files, and return what is in it.
+
+    A field of one file takes another in its place; a network without files is not chosen.
+    """
+    if several:
+        files = tuple(
+            st.file_uploader(label, accept_multiple_files=True, key=keys.FILES[side], help=FORMATS)
+        )
+    else:
+        file = st.file_uploader(label, key=keys.FILE[side], help=FORMATS)
+        files = () if file is None else (file,)
     if not files:
         st.session_state.pop(keys.INGEST[side], None)
-    return tuple(files)
+    return files
 
 
 def token_of(files: Sequence[UploadedFile]) -> str:

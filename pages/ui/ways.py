@@ -1,7 +1,7 @@
 """The ways to bring a network: each a titled section that says what it takes and how.
 
-Whichever is chosen, a file is told by its content; the uploads of all four ways share their
-fields, so that a change of mind loses nothing.
+Whichever is chosen, a file is told by its content. The ways that take one file for a network
+share their fields, so that a change of mind loses nothing.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def choose_source(page: Page, name: str) -> None:
 
 
 def upload(page: Page, *files) -> None:
-    choose_source(page, "Upload two files")
+    choose_source(page, "Weights alone")
     for side, file in enumerate(files):
         choose_file(page, side, file)
 

@@ -19,7 +19,7 @@ from tests.pages.stored import A, add_run, compare_spec, write_checkpoint
 def upload(app, side, content=b"raw", name="net.pt"):
     app.get("file_uploader")
     file = io.BytesIO(content)
-    return app.file_uploader(key=keys.FILE[side]).set_value([(name, file.getvalue(), "")])
+    return app.file_uploader(key=keys.FILE[side]).set_value((name, file.getvalue(), ""))
 
 
 def answered(store, sha256, upload_bytes, name):
@@ -115,7 +115,7 @@ def test_a_config_beside_the_weights_is_uploaded_with_them(installation, app):
     app.run()
     app.selectbox(key=keys.SOURCE).set_value(CONFIG).run()
     files = [("model.safetensors", b"w", ""), ("config.json", b"{}", "")]
-    app.file_uploader(key=keys.FILE["a"]).set_value(files).run()
+    app.file_uploader(key=keys.FILES["a"]).set_value(files).run()
     assert not app.exception
     (status,) = store.list("ingest-files")
     assert [file.name for file in store.spec(status.run_id).files] == [
@@ -127,7 +127,7 @@ def test_a_config_beside_the_weights_is_uploaded_with_them(installation, app):
 def test_two_files_of_one_name_are_refused_in_a_sentence(installation, app):
     app.run()
     app.selectbox(key=keys.SOURCE).set_value(CONFIG).run()
-    app.file_uploader(key=keys.FILE["a"]).set_value([("w.pt", b"1", ""), ("w.pt", b"2", "")]).run()
+    app.file_uploader(key=keys.FILES["a"]).set_value([("w.pt", b"1", ""), ("w.pt", b"2", "")]).run()
     assert not app.exception
     assert "two files are called" in app.sidebar.error[0].value
 

@@ -30,7 +30,7 @@ def test_weights_and_their_config_are_one_network(page, store):
     page.selectbox(key=keys.ONE_SOURCE).select(CONFIG).run()
     assert "#### Weights with config.json" in words(page)
     files = [("config.json", b"{}", ""), ("model.safetensors", b"w", "")]
-    page.file_uploader(key=keys.FILE["one"]).set_value(files).run()
+    page.file_uploader(key=keys.FILES["one"]).set_value(files).run()
     assert not page.exception
     whole, headers = asked(store, "ingest-files"), asked(store, "headers-files")
     assert isinstance(whole, IngestFilesSpec)
