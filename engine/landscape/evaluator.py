@@ -101,7 +101,8 @@ def evaluate(
             group = rows[start : start + runner.points]
             sums[start : start + len(group)] = _sums(runner, group, targets)
             if progress is not None:
-                progress(start + len(group))
+                for done in range(start, start + len(group)):
+                    progress(done + 1)
     return _tally(sums, targets)
 
 
@@ -115,6 +116,7 @@ def evaluate_model(
     memory_bound: int = MEMORY_BOUND,
     should_stop: Callable[[], bool] | None = None,
     device: torch.device | str = "cpu",
+    plan: Plan = plain,
 ) -> Tally:
     """Return the tally of one model, G = 1; see `evaluate`."""
     return evaluate(
@@ -127,6 +129,7 @@ def evaluate_model(
         memory_bound=memory_bound,
         should_stop=should_stop,
         device=device,
+        plan=plan,
     )
 
 

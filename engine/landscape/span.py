@@ -86,6 +86,11 @@ class Span:
         with torch.no_grad():
             return dict(PointBuffer(self).form(row))
 
+    def restricted(self, names: Collection[str]) -> Span:
+        """Return the span of the same models with only these tensors, which are shared."""
+        models = ({n: t for n, t in model.items() if n in names} for model in self.models)
+        return Span(self.names, tuple(models))
+
     def to(self, device: torch.device | str, names: Collection[str] | None = None) -> Span:
         """Return the span on a device, keeping only `names`; tensors already there are shared."""
         models = tuple(
@@ -96,21 +101,37 @@ class Span:
 
 
 class PointBuffer:
-    """One flat preallocated buffer in which the points of a span are formed, one after another."""
+    """One flat preallocated buffer in which the points of a span are formed, one after another.
 
-    def __init__(self, span: Span) -> None:
+    Args:
+        span: the models.
+        channels_last: names of tensors [O, I, H, W] that are laid out with I innermost.
+        dtype: precision of the points; None takes the span's.
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        channels_last: Collection[str] = (),
+        dtype: torch.dtype | None = None,
+    ) -> None:
         first = span.models[0]
         floating = [name for name, tensor in first.items() if tensor.is_floating_point()]
         device = next((first[name].device for name in floating), torch.device("cpu"))
         size = sum(first[name].numel() for name in floating)
-        self.flat = torch.empty(size, dtype=span.dtype, device=device)
+        self.flat = torch.empty(size, dtype=dtype or span.dtype, device=device)
         self._span = span
         self._fixed = {n: t.clone() for n, t in first.items() if not t.is_floating_point()}
         self._views: dict[str, Tensor] = {}
         start = 0
         for name in floating:
             stop = start + first[name].numel()
-            self._views[name] = self.flat[start:stop].view(first[name].shape)
+            part, shape = self.flat[start:stop], first[name].shape
+            if name in channels_last:
+                outer, inner, height, width = shape
+                self._views[name] = part.view(outer, height, width, inner).permute(0, 3, 1, 2)
+            else:
+                self._views[name] = part.view(shape)
             start = stop
 
     def form(self, row: Tensor | Sequence[float]) -> Mapping[str, Tensor]:
