@@ -14,10 +14,22 @@ if TYPE_CHECKING:
     from engine.data import Dataset, load_dataset
     from engine.families import build_program, recognise
     from engine.landscape import Span, evaluate, line, make_plane
-    from engine.matching import MatchResult, match_activations, match_weights, straight_through
+    from engine.matching import (
+        MatchResult,
+        match_activations,
+        match_cosines,
+        match_frank_wolfe,
+        match_sinkhorn,
+        match_steepest,
+        match_weights,
+        run_method,
+        straight_through,
+    )
     from engine.program import Program, capture, read_program, save_program
     from engine.repair import REPAIRS, Repaired, calibration_error, ensemble, repaired_line
     from engine.studies import CompareOptions, CompareResult, compare
+    from engine.studies.merge import MergeResult, merge
+    from engine.studies.merge_options import MergeOptions
     from engine.studies.methods import compare_methods
     from engine.studies.methods_options import MethodChoice, MethodsOptions
     from engine.studies.methods_result import MethodsResult
@@ -33,12 +45,19 @@ _HOMES = {
     "engine.matching": (
         "MatchResult",
         "match_activations",
+        "match_cosines",
+        "match_frank_wolfe",
+        "match_sinkhorn",
+        "match_steepest",
         "match_weights",
+        "run_method",
         "straight_through",
     ),
     "engine.program": ("Program", "capture", "read_program", "save_program"),
     "engine.repair": ("REPAIRS", "Repaired", "calibration_error", "ensemble", "repaired_line"),
     "engine.studies": ("CompareOptions", "CompareResult", "compare"),
+    "engine.studies.merge": ("MergeResult", "merge"),
+    "engine.studies.merge_options": ("MergeOptions",),
     "engine.studies.methods": ("compare_methods",),
     "engine.studies.methods_options": ("MethodChoice", "MethodsOptions"),
     "engine.studies.methods_result": ("MethodsResult",),
@@ -67,8 +86,13 @@ __all__ = [
     "derive_symmetry",
     "equivalence",
     "match_activations",
+    "match_cosines",
+    "match_frank_wolfe",
+    "match_sinkhorn",
+    "match_steepest",
     "match_weights",
     "prove",
+    "run_method",
     "straight_through",
     # after matching (`repair` itself is engine.repair.repair)
     "REPAIRS",
@@ -82,12 +106,15 @@ __all__ = [
     "MethodChoice",
     "MethodsOptions",
     "MethodsResult",
+    "MergeOptions",
+    "MergeResult",
     "Span",
     "compare",
     "compare_methods",
     "evaluate",
     "line",
     "make_plane",
+    "merge",
 ]
 
 

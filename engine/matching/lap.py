@@ -1,7 +1,11 @@
 """The linear assignment problem: which unit of b goes to which unit of a.
 
 `solve` is the one place where a solver is chosen; `Solver` is the seam for others. The
-default is SciPy's shortest augmenting paths (Crouse 2016), exact in float64.
+default is SciPy's shortest augmenting paths (Crouse 2016), exact in float64. What is added to a
+whole column changes no assignment's rank, so large problems are first given column prices near
+the dual solution: most paths then end at their first step, and SciPy takes less than half the
+time. The prices are those of the same problem with an entropy term (Sinkhorn's scalings at a low
+temperature), and however rough they are, the solution stays exact.
 """
 
 from __future__ import annotations
@@ -18,6 +22,15 @@ from engine.errors import MatchingError
 Solver = Callable[[np.ndarray], np.ndarray]  # [n, n] -> p [n] with maximal Σ C[i, p[i]]
 
 
+PRICED_FROM = 256
+"""From so many units on, prices save more time than they take."""
+
+SOFTNESS, SCALINGS = 0.1, 8
+"""The entropy's temperature in standard deviations of the cost, and rounds: both measured."""
+
+LARGEST_SCALE = 1e30
+
+
 def scipy_solver(cost: np.ndarray) -> np.ndarray:
     """Return the p that maximises Σ cost[i, p[i]].
 
@@ -27,7 +40,26 @@ def scipy_solver(cost: np.ndarray) -> np.ndarray:
     largest = cost.argmax(axis=1)
     if len(np.unique(largest)) == len(largest):
         return largest
-    return linear_sum_assignment(cost, maximize=True)[1]
+    if len(cost) < PRICED_FROM:
+        return linear_sum_assignment(cost, maximize=True)[1]
+    return linear_sum_assignment(prices(cost)[None, :] - cost)[1]
+
+
+def prices(cost: np.ndarray) -> np.ndarray:
+    """Return what each column is worth, about: a price near the dual solution, float64 [n]."""
+    with np.errstate(all="ignore"):  # what is too large for this is solved without prices
+        working = cost.astype(np.float32, copy=False)
+        scale = SOFTNESS * float(working.std(dtype=np.float64))
+    if not 1 / LARGEST_SCALE < scale < LARGEST_SCALE:
+        return np.zeros(len(cost))
+    likely = working - working.max(1, keepdims=True)
+    likely /= scale
+    np.exp(likely, out=likely)
+    columns = np.ones(len(cost), dtype=np.float32)
+    for _ in range(SCALINGS):
+        rows = 1 / np.maximum(likely @ columns, 1 / LARGEST_SCALE)
+        columns = 1 / np.maximum(rows @ likely, 1 / LARGEST_SCALE)
+    return -scale * np.log(columns.astype(np.float64))
 
 
 def solve(cost: Tensor, group: str, solver: Solver = scipy_solver) -> Tensor:

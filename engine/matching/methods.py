@@ -19,7 +19,7 @@ class Counts(Enum):
 
     SWEEPS = "sweeps over all permutations"
     STEPS = "steps, their number known beforehand"
-    SAMPLES = "samples read, of all"
+    PARTS = "samples read or groups matched, of all"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ _ACTIVATION = Method(
     "activation matching",
     Needs.INPUTS,
     "match_activations",
-    Counts.SAMPLES,
+    Counts.PARTS,
     (
         Option(
             "statistic",
@@ -114,8 +114,65 @@ _STRAIGHT_THROUGH = Method(
     ),
 )
 
+_SINKHORN = Method(
+    "sinkhorn",
+    "Sinkhorn re-basin",
+    Needs.NOTHING,
+    "match_sinkhorn",
+    Counts.STEPS,
+    (
+        Option(
+            "learnt",
+            "what is learnt: weights that agree, or a midpoint of low loss",
+            "weights",
+            choices=("weights", "midpoint"),
+            asks={"midpoint": Needs.TARGETS},
+        ),
+        Option("steps", "number of steps", 100, least=1),
+        Option("rate", "learning rate", 0.1, above=0),
+        Option("temperature", "the smaller, the closer to a permutation", 1.0, above=0),
+        Option("iterations", "how often rows and columns are scaled", 20, least=1),
+        Option("batch_size", "samples per step", 500, least=1),
+        _JUDGES,
+    ),
+)
+
+_FRANK_WOLFE = Method(
+    "frank-wolfe",
+    "Frank–Wolfe",
+    Needs.NOTHING,
+    "match_frank_wolfe",
+    Counts.STEPS,
+    (
+        Option("steps", "number of steps", 100, least=1),
+        Option("start", "where it starts", "centre", choices=("centre", "identity")),
+    ),
+)
+
+_COSINE = Method("cosine", "greedy cosine matching", Needs.NOTHING, "match_cosines", Counts.PARTS)
+
+_STEEPEST = Method(
+    "steepest",
+    "steepest descent",
+    Needs.TARGETS,
+    "match_steepest",
+    Counts.SWEEPS,
+    (_BATCH, _SWEEPS),
+)
+
 METHODS: Mapping[str, Method] = MappingProxyType(
-    {method.key: method for method in (_WEIGHT, _ACTIVATION, _STRAIGHT_THROUGH)}
+    {
+        method.key: method
+        for method in (
+            _WEIGHT,
+            _ACTIVATION,
+            _STRAIGHT_THROUGH,
+            _SINKHORN,
+            _FRANK_WOLFE,
+            _COSINE,
+            _STEEPEST,
+        )
+    }
 )
 """Key → method."""
 

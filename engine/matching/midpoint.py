@@ -7,7 +7,7 @@ al. 2022, arXiv 2211.08403). The loss is that of the task that the targets ask f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -123,3 +123,19 @@ class Midpoints:
     def _moved(self, tensor: Tensor) -> Tensor:
         dtype = self.dtype if tensor.is_floating_point() else None
         return tensor.detach().to(self.device, dtype)
+
+
+def check_data(who: str, inputs: Batch, targets: Tensor) -> None:
+    """Raise MatchingError unless there are samples and a target of each."""
+    counts = [len(tensor) for tensor in (*inputs, targets)]
+    if len(set(counts)) != 1 or not counts[0]:
+        raise MatchingError(
+            f"{who} needs one target per sample and at least one sample; "
+            f"there are {counts[0]} inputs and {counts[-1]} targets"
+        )
+
+
+def batches(samples: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield places of batches for ever; each round is drawn anew."""
+    while True:
+        yield from torch.randperm(samples, generator=generator).split(size)

@@ -16,6 +16,7 @@ class StopReason(Enum):
     CONVERGED = "converged"
     MAX_SWEEPS = "max_sweeps"
     ALL_STEPS = "all_steps"
+    ONE_PASS = "one_pass"
     CANCELLED = "cancelled"
     NO_SYMMETRY = "no_symmetry"
 
@@ -29,7 +30,8 @@ _SENTENCES = {
     StopReason.CONVERGED: "A whole sweep over all permutations brought no further gain.",
     StopReason.MAX_SWEEPS: "The largest allowed number of sweeps was reached; "
     "more sweeps may still improve the match.",
-    StopReason.ALL_STEPS: "All steps were taken; the permutation with the lowest loss is kept.",
+    StopReason.ALL_STEPS: "All steps were taken; the best permutation that came up is kept.",
+    StopReason.ONE_PASS: "Every group was matched once; the method does not go back.",
     StopReason.CANCELLED: "The matching was cancelled; the best permutation so far is kept.",
     StopReason.NO_SYMMETRY: "The model has no permutation symmetry, so nothing can be matched.",
 }
@@ -46,7 +48,8 @@ class MatchResult:
         objective_identity: the same for the identity.
         trace: objective of the best start before its first sweep and after each sweep;
             it never falls, and ends at `objective` up to the rounding of the working dtype.
-        sweeps: number of sweeps of the best start.
+            Methods that maximise something else say so in their own result.
+        sweeps: number of sweeps of the best start, or of steps.
         restarts: final objective of each start; the first is from the identity, or from what is
             known (`anchored.py`) where that is better; further ones are random.
         stop_reason: why the best start stopped, or CANCELLED.

@@ -12,9 +12,14 @@ from torch import Tensor
 
 from engine.errors import MatchingError
 from engine.matching.activation_matching import check_activations, match_activations
+from engine.matching.cosine import match_cosines
+from engine.matching.frank_wolfe import match_frank_wolfe
 from engine.matching.methods import Counts, Method, find_method
 from engine.matching.option import Needs, Value
+from engine.matching.relaxation import check_relaxation
 from engine.matching.result import MatchResult
+from engine.matching.sinkhorn_rebasin import match_sinkhorn
+from engine.matching.steepest_descent import match_steepest
 from engine.matching.straight_through_estimator import straight_through
 from engine.matching.weight_matching import match_weights
 
@@ -29,10 +34,16 @@ _FUNCTIONS: Mapping[str, Callable[..., MatchResult]] = {
     "weight": match_weights,
     "activation": match_activations,
     "ste": straight_through,
+    "sinkhorn": match_sinkhorn,
+    "frank-wolfe": match_frank_wolfe,
+    "cosine": match_cosines,
+    "steepest": match_steepest,
 }
 
 _CHECKS: Mapping[str, Callable[..., None]] = {
     "activation": check_activations,
+    "sinkhorn": check_relaxation,
+    "frank-wolfe": check_relaxation,
 }
 """Key → what raises MatchingError if a method cannot treat a model, given its settings."""
 
@@ -93,7 +104,7 @@ def run_method(
         symmetry,
         a,
         b,
-        *_seen(method, data),
+        *_seen(method.needs_with(options), data),
         **settings,
         seed=seed,
         progress=None if progress is None else partial(_tell, method, settings, progress),
@@ -138,11 +149,11 @@ def obstacle(
     return None
 
 
-def _seen(method: Method, data: Samples | None) -> tuple[Tensor | tuple[Tensor, ...], ...]:
+def _seen(needs: Needs, data: Samples | None) -> tuple[Tensor | tuple[Tensor, ...], ...]:
     """Return what a method takes after the models."""
-    if data is None or method.needs is Needs.NOTHING:
+    if data is None or needs is Needs.NOTHING:
         return ()
-    if data.targets is None or method.needs is Needs.INPUTS:
+    if data.targets is None or needs is Needs.INPUTS:
         return (data.inputs,)
     return (data.inputs, data.targets)
 
@@ -155,7 +166,7 @@ def _tell(
     value: float,
 ) -> None:
     """Say a method's own progress as a share."""
-    if method.counts is Counts.SAMPLES:
+    if method.counts is Counts.PARTS:
         progress(count / value)
     elif method.counts is Counts.STEPS:
         progress(count / float(settings["steps"]))

@@ -15,7 +15,7 @@ Needs inputs and targets. Does not handle programs that cannot be differentiated
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from engine.errors import MatchingError
 from engine.matching.descent import coordinate_descent
-from engine.matching.midpoint import Batch, Midpoints
+from engine.matching.midpoint import Batch, Midpoints, batches, check_data
 from engine.matching.result import MatchResult, StopReason
 from engine.symmetry import Perms, Permutation, Symmetry
 
@@ -101,17 +101,17 @@ def straight_through(
     began = time.perf_counter()
     _check_options(steps=steps, batch_size=batch_size, judged_on=judged_on, max_sweeps=max_sweeps)
     given = inputs if isinstance(inputs, tuple) else (inputs,)
-    _check_data(given, targets)
+    check_data("the straight-through estimator", given, targets)
     pair = Midpoints(program, symmetry, a, b, torch.device(device))
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(targets), generator=generator)[:judged_on]
     judges = pair.batch(given, targets, chosen)
     search = _Search(pair, judges, generator, batch_size, max_sweeps, should_stop)
-    batches = _batches(len(targets), batch_size, generator)
+    drawn = batches(len(targets), batch_size, generator)
     for step in range(1, steps + 1):
         if not symmetry.groups or search.stopped():
             break
-        search.descend(pair.batch(given, targets, next(batches)), rate, momentum)
+        search.descend(pair.batch(given, targets, next(drawn)), rate, momentum)
         if search.cancelled:
             break
         if progress is not None:
@@ -213,18 +213,3 @@ def _check_options(**options: int) -> None:
     for option, value in options.items():
         if value < 1:
             raise MatchingError(f"{option} must be at least 1, not {value}")
-
-
-def _check_data(inputs: Batch, targets: Tensor) -> None:
-    counts = [len(tensor) for tensor in (*inputs, targets)]
-    if len(set(counts)) != 1 or not counts[0]:
-        raise MatchingError(
-            "the straight-through estimator needs one target per sample and at least one sample; "
-            f"there are {counts[0]} inputs and {counts[-1]} targets"
-        )
-
-
-def _batches(samples: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield places of batches for ever; each round is drawn anew."""
-    while True:
-        yield from torch.randperm(samples, generator=generator).split(size)

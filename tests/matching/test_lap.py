@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from engine.errors import MatchingError
 from engine.matching import lap
@@ -17,6 +18,47 @@ def test_solve_is_optimal_by_brute_force():
         cost = torch.randn(5, 5, generator=torch.Generator().manual_seed(seed))
         best = max(lap.assigned(cost, torch.tensor(p)) for p in permutations(range(5)))
         assert lap.assigned(cost, lap.solve(cost, "g")) == pytest.approx(best, rel=1e-6)
+
+
+def large(kind: str) -> np.ndarray:
+    """Draw a cost that is large enough for prices."""
+    rng = np.random.default_rng(0)
+    n = lap.PRICED_FROM + 7
+    noise = rng.standard_normal((n, n))
+    made = {
+        "noise": noise,
+        "low rank": rng.standard_normal((n, 5)) @ rng.standard_normal((5, n)),
+        "ties": rng.integers(0, 3, (n, n)).astype(float),
+        "constant": np.full((n, n), 2.5),
+        "dead": noise * (np.arange(n) % 3 > 0)[:, None] * (np.arange(n) % 5 > 0)[None, :],
+        "outliers": noise * 10.0 ** rng.integers(-12, 12, n)[:, None],
+        "huge": noise * 1e200,
+        "tiny": noise * 1e-200,
+    }
+    return made[kind]
+
+
+KINDS = ("noise", "low rank", "ties", "constant", "dead", "outliers", "huge", "tiny")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_prices_leave_the_solution_exact(kind):
+    cost = large(kind)
+    exact = linear_sum_assignment(cost, maximize=True)[1]
+    found = lap.scipy_solver(cost)
+    assert sorted(found) == list(range(len(cost)))
+    rows = np.arange(len(cost))
+    assert cost[rows, found].sum() == pytest.approx(cost[rows, exact].sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["noise", "low rank"])
+def test_prices_are_near_the_dual_solution(kind):
+    cost = large(kind)
+    best = cost[np.arange(len(cost)), lap.scipy_solver(cost)].sum()
+    found = lap.prices(cost)
+    bound = (cost - found).max(1).sum() + found.sum()  # no assignment is worth more
+    assert bound > best
+    assert bound - best < 0.1 * (cost.max(1).sum() - best)
 
 
 def test_solve_takes_another_solver():

@@ -15,6 +15,8 @@ from tests.matching.test_weight_matching import BY_NAME, traced, weights
 
 QUICK = {
     "ste": {"steps": 2, "batch_size": 20},
+    "sinkhorn": {"steps": 3},
+    "frank-wolfe": {"steps": 5},
 }
 """Options that make a method quick."""
 
