@@ -206,8 +206,7 @@ class _Search:
             if not isinstance(before, fx.Node):
                 return None
             node = before
-        is_layer = op_name(node) in LAYERS | TRANSPOSED | PRODUCTS | NORMS
-        return node if is_layer and len(node.users) == 1 else None
+        return node if op_name(node) in LAYERS | TRANSPOSED | PRODUCTS | NORMS else None
 
     def _is_undone(self, node: fx.Node) -> bool:
         """Return whether all that a layer puts out goes into a BatchNorm, which normalises it."""

@@ -37,7 +37,8 @@ def by_hand(probabilities: torch.Tensor, targets: torch.Tensor, bins: int) -> fl
 def test_the_calibration_error_is_that_of_a_loop_over_bins(bins):
     generator = torch.Generator().manual_seed(0)
     probabilities = (3 * torch.randn(300, 4, generator=generator, dtype=torch.float64)).softmax(1)
-    targets = torch.randint(0, 4, (300,), generator=generator)
+    # Drawn from the probabilities, so that bins err to both sides.
+    targets = torch.multinomial(probabilities, 1, generator=generator)[:, 0]
     found = calibration_error(probabilities, targets, bins)
     assert found == pytest.approx(by_hand(probabilities, targets, bins))
 

@@ -116,6 +116,17 @@ def test_the_logits_may_be_pooled_but_not_bent():
     assert found(lambda p, x: ((x @ p.w).relu() @ p.out).tanh(), shapes).head is None
 
 
+def test_reading_the_sizes_of_a_value_is_not_reading_it():
+    def function(p, x):
+        y = F.conv2d(x, p.w).relu()
+        z = F.conv2d(y, p.out)
+        return z.view(z.shape[0], -1)
+
+    sites = found(function, {"w": (4, 2, 1, 1), "out": (3, 4, 1, 1)}, (2, 2, 2))
+    assert [site.weight for site in sites.hidden] == ["w"]
+    assert sites.head is not None and sites.head.weight == "out"
+
+
 class NoAffine(nn.Module):
     """A BatchNorm without scale, and one that is called twice."""
 
