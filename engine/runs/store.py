@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -131,7 +132,8 @@ class Store:
         found = {row["run_id"]: status_of(dict(row)) for row in self.index.rows()}
         for folder in sorted((self._assets / "runs").glob("[0-9a-f]*")):
             if folder.name not in found and (folder / RESULT_FILE).is_file():
-                found[folder.name] = self._builtin_status(folder.name)
+                with suppress(RunError):  # one that this version cannot read is not listed
+                    found[folder.name] = self._builtin_status(folder.name)
         return tuple(status for status in found.values() if kind in (None, status.kind))
 
     def spec(self, run_id: str) -> Spec:
