@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     print(proof_lead(result.summary), proof_sentence(result.summary))
     print(_table(result.summary))
     if options.data not in DATASETS:
-        print(f"{options.data} is one set: its samples are drawn for train and for test alike")
+        print(f"{options.data} is one set: the same samples serve as train and as test")
     if folder is not None:
         print(f"written to {options.output}: open report.html there")
 

@@ -233,8 +233,8 @@ def _data_file() -> None:
         _wait_for_data(known)
     elif known.get("sha256"):
         st.caption(
-            f"{literal(known['name'])} is stored. It is one set: samples for training and test are "
-            "drawn from the same."
+            f"{literal(known['name'])} is stored. It is one set: the same samples serve as "
+            "training and as test data."
         )
 
 

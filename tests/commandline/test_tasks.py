@@ -44,8 +44,11 @@ def test_a_regression_is_compared_from_files(regression, tmp_path, capsys):
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "mean squared error" in page
     assert main(command) == 0
-    out = capsys.readouterr().out
-    assert "in any output on 50 samples" in out
+    out, err = capsys.readouterr()
+    assert "✓ π(B) is B: the largest difference in any output on 50 samples" in out
+    assert "data.npz is one set: the same samples serve as train and as test" in out
+    assert "deriving the symmetry\nproving it\nmatching\n" in err, "a log gets no bar"
+    assert "%" not in err
     assert "A → π(B), midpoint R²" in out
     assert "NaN" not in out
 

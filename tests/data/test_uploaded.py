@@ -103,7 +103,10 @@ def nan_inputs():
     ("arrays", "message"),
     [
         ({"inputs": IMAGES}, "own.npz: `targets` is missing; the file holds inputs"),
-        ({"x": IMAGES, "targets": LABELS}, "`inputs` is missing; the file holds targets, x"),
+        (
+            {"x": IMAGES, "targets": LABELS},
+            "holds targets, x. Several inputs are stored as `inputs.NAME` each, say `inputs.x`",
+        ),
         ({"inputs": IMAGES.astype(complex), "targets": LABELS}, "`inputs` has dtype complex128"),
         (
             {"inputs": IMAGES, "targets": np.array([1, np.nan, 2])},
