@@ -28,6 +28,7 @@ KINDS = {
 }
 ROW_HEIGHT, LEAST_HEIGHT = 34, 220
 MOST_NAME = 28
+ROOM_LEFT, ROOM_RIGHT = 0.08, 0.3  # shares of the axis; a number is wide on a phone
 
 
 def merge_headline(summary: Summary) -> str:
@@ -120,7 +121,8 @@ def merge_figure(
         title=f"{split.capitalize()} {QUANTITIES[quantity].lower()}",
         type="log" if log else "linear",
         tickformat=".1%" if quantity == "accuracy" else None,
-        nticks=6,
+        dtick="D2" if log else None,
+        range=_with_room([_place(value, log) for value in values]),
     )
     mean = ((summary.get("mean") or {}).get(split) or {}).get(quantity)
     if is_number(mean) and (mean > 0 or not log):
@@ -136,6 +138,13 @@ def merge_figure(
         )
         figure.update_layout(margin={"t": 26})
     return figure
+
+
+def _with_room(places: list[float]) -> list[float]:
+    """Return the ends of an axis that leave room for the numbers to the right of the marks."""
+    low, high = min(places), max(places)
+    span = (high - low) or abs(high) or 1.0
+    return [low - ROOM_LEFT * span, high + ROOM_RIGHT * span]
 
 
 def _place(value: float, log: bool) -> float:

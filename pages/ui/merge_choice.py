@@ -1,0 +1,157 @@
+"""The choice of networks, method and repairs of a merge, in the sidebar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from engine.errors import BasinscopeError
+from engine.merging.methods import MERGE_MANY, MERGES
+from engine.repair.catalogue import REPAIRS, RESET
+from engine.runs import CheckpointInfo, MergeSpec
+from pages.ui import engine_access as access
+from pages.ui import keys, settings
+from pages.ui.literal import literal
+from pages.ui.pair import FORMATS
+from pages.ui.pair_cards import wait_for
+
+FEWEST, MOST = 2, 64
+NO_BATCH_NORM = "These networks have no BatchNorm: nothing to reset."
+FILES_HELP = "One file for each network; what is read is kept and chosen. " + FORMATS
+
+
+def fill(spec: MergeSpec | None, run_id: str | None) -> None:
+    """Set networks, method and repairs to those of the run shown; else to the built-in pair."""
+    state = st.session_state
+    if keys.MERGE_MODELS in state and state.get(keys.MERGE_SEEN) == run_id:
+        return
+    state[keys.MERGE_SEEN] = run_id
+    pair = access.builtin_pair()
+    builtin = [info.sha256 for info in pair] if pair else []
+    state[keys.MERGE_MODELS] = list(spec.models) if spec else builtin
+    state[keys.MERGE_METHOD] = spec.method if spec else MERGE_MANY
+    for key in REPAIRS:
+        state[keys.MERGE_REPAIR + key] = spec is not None and key in spec.repairs
+
+
+def choose_models() -> tuple[list[CheckpointInfo], bool]:
+    """Draw the choice of networks; return those chosen, and whether files are still being read."""
+    known = {info.sha256: info for info in access.store().shelf.checkpoints()}
+    state = st.session_state
+    _take_files(known)
+    state[keys.MERGE_MODELS] = [sha for sha in state[keys.MERGE_MODELS] if sha in known]
+    st.multiselect(
+        "Networks",
+        list(known),
+        format_func=lambda sha: known[sha].name,
+        key=keys.MERGE_MODELS,
+        help="Two or more of one architecture. The first gives the result its order and names.",
+        placeholder="Choose two or more",
+    )
+    files = st.file_uploader(
+        "Add files", key=keys.MERGE_FILES, accept_multiple_files=True, help=FILES_HELP
+    )
+    for file in files or ():
+        _ask(file)
+    reading = [asked for asked in _reading().values() if asked["run"] and not asked["taken"]]
+    for asked in _reading().values():
+        if asked["problem"]:
+            st.error(f"**{literal(asked['name'])}** {literal(asked['problem'])}")
+    if reading:
+        wait_for(tuple(asked["run"] for asked in reading))
+    return [known[sha] for sha in state[keys.MERGE_MODELS]], bool(reading)
+
+
+def choose_method(models: list[CheckpointInfo]) -> None:
+    """Draw the choice of the method and of what is done after it."""
+    st.selectbox(
+        "Method",
+        list(MERGES),
+        format_func=lambda key: (
+            MERGES[key].title.capitalize() if MERGES[key].title.islower() else MERGES[key].title
+        ),
+        key=keys.MERGE_METHOD,
+    )
+    st.caption(MERGES[st.session_state[keys.MERGE_METHOD]].sentence)
+    st.html('<p class="bs-small"><b>After matching</b></p>')
+    reset = any(_has_batch_norm(info) for info in models)
+    for key, repair in REPAIRS.items():
+        without = key == RESET and not reset
+        if without:
+            st.session_state[keys.MERGE_REPAIR + key] = False
+        st.checkbox(
+            repair.title[0].upper() + repair.title[1:],
+            key=keys.MERGE_REPAIR + key,
+            disabled=without,
+            help=NO_BATCH_NORM if without else repair.sentence,
+        )
+
+
+def wanted(models: list[CheckpointInfo], reading: bool) -> tuple[MergeSpec | None, str | None]:
+    """Return the spec that Run would ask, or why it cannot be asked."""
+    if reading:
+        return None, "The files are still being read."
+    if not FEWEST <= len(models) <= MOST:
+        return None, f"Choose {FEWEST} to {MOST} networks."
+    recognised: Mapping[str, Any] = models[0].description.get("recognition") or {}
+    problem = settings.data_problem(recognised)
+    if problem:
+        return None, problem
+    state = st.session_state
+    try:
+        chosen = settings.make_spec(models[0].sha256, models[1].sha256)
+        spec = MergeSpec(
+            models=tuple(info.sha256 for info in models),
+            data=chosen.data,
+            seed=chosen.seed,
+            method=state[keys.MERGE_METHOD],
+            repairs=tuple(key for key in REPAIRS if state[keys.MERGE_REPAIR + key]),
+        )
+    except BasinscopeError as error:
+        return None, str(error)
+    return spec, None
+
+
+def _reading() -> dict[str, dict[str, Any]]:
+    return st.session_state.setdefault(keys.MERGE_READING, {})
+
+
+def _ask(file: Any) -> None:
+    """Hand an uploaded file to a worker, once."""
+    if file.file_id in _reading():
+        return
+    asked = {"name": file.name, "run": None, "problem": None, "taken": False}
+    try:
+        asked["run"] = access.ingest_uploads([file])
+    except BasinscopeError as error:
+        asked["problem"] = str(error)
+    _reading()[file.file_id] = asked
+
+
+def _take_files(known: Mapping[str, CheckpointInfo]) -> None:
+    """Choose the networks of files that have been read; keep what went wrong with others."""
+    for asked in _reading().values():
+        if asked["taken"] or not asked["run"]:
+            continue
+        try:
+            status = access.store().status(asked["run"])
+            if not status.ended:
+                continue
+            asked["taken"] = True
+            if status.state != "done":
+                asked["problem"] = status.reason or "It was cancelled."
+                continue
+            sha = str(access.result(status).summary["sha256"])
+        except BasinscopeError as error:
+            asked |= {"taken": True, "problem": str(error)}
+            continue
+        chosen = st.session_state[keys.MERGE_MODELS]
+        if sha in known and sha not in chosen:
+            st.session_state[keys.MERGE_MODELS] = [*chosen, sha]
+
+
+def _has_batch_norm(info: CheckpointInfo) -> bool:
+    tensors = info.description.get("tensors") or ()
+    return any(str(tensor["name"]).endswith("running_mean") for tensor in tensors)
