@@ -1,17 +1,27 @@
 """Times the landscape evaluator against the best plain PyTorch loop over batch sizes.
 
 Work: (a) an MNIST-sized MLP 3×512, 10 000 random images; (b) a CIFAR-sized ResNet20×1 with
-BatchNorm in eval mode, 2000 random images. A plain loop forms the weights of a point, loads
-them into the module and runs the batches under `inference_mode`, as a careful user would write
-it. One process; the two alternate, so that a busy machine slows both; medians of points.
+BatchNorm in eval mode, 2000 random images; (c) VGG16 with BatchNorm, 500 random images. A plain
+loop forms the weights of a point, loads them into the module and runs the batches under
+`inference_mode`, as a careful user would write it. One process; all alternate, so that a busy
+machine slows all; medians of points. With one thread the processor's seconds count, which other
+processes disturb little; with more, the wall's.
 
-    python -m benchmarks.landscape [--quick] [--rounds N] [--threads N]
+A point of an adapted plan is timed once the values per model are there: over a plane they are
+computed once. The share of peak is of the float32 matrix product measured in the same process,
+and counts the operations of the whole model, also those that a plan saves.
+
+    python -m benchmarks.landscape [--share N] [--rounds N] [--threads N] [--only a b c] [--fast]
+    python -m benchmarks.landscape --memory
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +31,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.landscape import Span, choose_batch_size, evaluate
+from engine.landscape import MEMORY_BOUND, Span, choose_batch_size, evaluate, make_plane
+from engine.landscape.plans import SHARED_BYTES, exact, fast, warning
+from engine.landscape.plans.cost import operations
 from engine.program import capture
 
 BATCH_SIZES = (100, 125, 250, 500, 1000, 2000, 5000, 10_000)
@@ -73,6 +85,18 @@ def mlp() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(512, 10))
 
 
+def vgg16() -> nn.Module:
+    """Return VGG16 with BatchNorm for images of 32×32, randomly initialised."""
+    layers: list[nn.Module] = []
+    inside = 3
+    for widths in ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3):
+        for width in widths:
+            layers += [nn.Conv2d(inside, width, 3, 1, 1), nn.BatchNorm2d(width), nn.ReLU()]
+            inside = width
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
+
+
 def plain_loop(
     module: nn.Module, models: list[dict[str, Tensor]], row: Tensor, data: Samples, batch: int
 ) -> float:
@@ -91,55 +115,108 @@ def plain_loop(
     return total / len(data.targets)
 
 
-def measure(title: str, build: Callable[[], nn.Module], data: Samples, rounds: int) -> None:
+def measure(
+    title: str, build: Callable[[], nn.Module], data: Samples, rounds: int, with_fast: bool
+) -> None:
     """Print the medians of one kind of work."""
     modules = [build().eval() for _ in range(3)]
     models = [{n: t.clone() for n, t in module.state_dict().items()} for module in modules]
     program = capture(modules[0], data.inputs[:2])
     span = Span(("A", "B", "C"), tuple(models))
     row = torch.tensor([0.3, 0.3, 0.4], dtype=torch.float64)
+    plans = {"exact": exact()} | ({"fast": fast()} if with_fast else {})
     sizes = [size for size in BATCH_SIZES if size <= len(data.targets)]
-    seconds: dict[str, list[float]] = {str(size): [] for size in sizes} | {"ours": []}
+    seconds: dict[str, list[float]] = {name: [] for name in (*map(str, sizes), "peak", *plans)}
     losses = {}
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    square = torch.randn(1536, 1536)
     for number in range(rounds + 1):
         for name, times in seconds.items():
-            start = time.perf_counter()
-            if name == "ours":
-                losses[name] = float(evaluate(program, span, row[None], data).loss[0])
+            start = clock()
+            if name == "peak":
+                square @ square
+            elif name in plans:
+                losses[name] = float(
+                    evaluate(program, span, row[None], data, plan=plans[name]).loss
+                )
             else:
                 losses[name] = plain_loop(modules[1], models, row, data, int(name))
             if number:  # the first round warms up
-                times.append(time.perf_counter() - start)
+                times.append(clock() - start)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    best = min(sizes, key=lambda size: medians[str(size)])
-    print(f"\n{title}; {rounds} rounds, {torch.get_num_threads()} thread(s)")
+    best = min(map(str, sizes), key=medians.__getitem__)
+    work = len(data.targets) * sum(map(operations, program.graph_module.graph.nodes))
+    peak = 2 * len(square) ** 3 / medians.pop("peak")
+    print(f"\n{title}; {rounds} rounds, {torch.get_num_threads()} thread(s), {clock.__name__}")
+    print(f"  float32 matrix product: {peak / 1e9:.0f} GFLOP/s; ours: {plans['exact'].sentence}")
     for name, median in medians.items():
-        label = f"ours, batch {choose_batch_size(program)}" if name == "ours" else f"plain, {name}"
-        print(f"  {label:<20}{1000 * median:9.1f} ms a point")
-    print(f"  ours against the best plain loop (batch {best}): ", end="")
-    print(f"{medians[str(best)] / medians['ours']:.2f}×")
-    print(f"  relative difference of the losses: {abs(losses['ours'] / losses[str(best)] - 1):.1e}")
+        label = f"{name}, batch {choose_batch_size(program)}" if name in plans else f"plain, {name}"
+        off = abs(losses[name] / losses[best] - 1)
+        print(
+            f"  {label:<20}{1000 * median:9.1f} ms a point, {medians[best] / median:5.2f}× the "
+            f"best plain, {work / median / peak:4.0%} of peak, loss off by {off:.0e}"
+        )
+
+
+def memory() -> None:
+    """Print the peak memory of a plane over a 500 MB model, in a process of its own."""
+    width = 6400
+    module = nn.Sequential(
+        nn.Linear(784, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+        nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
+        nn.Linear(width, 10),
+    )  # fmt: skip
+    program = capture(module, torch.randn(2, 784))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    first = {n: t.detach() for n, t in module.state_dict().items()}
+    models = [first] + [{n: torch.randn(t.shape) / 100 for n, t in first.items()} for _ in "bc"]
+    size = sum(tensor.nbytes for tensor in first.values())
+    plane = make_plane(*models, resolution=2)
+    data = Samples(torch.randn(500, 784), torch.randint(0, 10, (500,)))
+    evaluate(program, plane.span, plane.coefficients, data, plan=exact())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    # The first model is in memory before the others are made.
+    used = peak - before + size
+    print(
+        f"model {size / 1e6:.0f} MB; {used / 1e6:.0f} MB for models and plane = "
+        f"4 models + {(used - 4 * size) / 1e6:.0f} MB (stated: at most "
+        f"{(MEMORY_BOUND + SHARED_BYTES) / 1e6:.0f} MB)"
+    )
 
 
 def main() -> None:
-    """Run both kinds of work and print the tables."""
+    """Run the chosen kinds of work and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the images, 3 rounds")
-    parser.add_argument("--rounds", type=int, help="timed rounds per batch size")
+    parser.add_argument("--share", type=int, default=1, help="divides the number of images")
+    parser.add_argument("--rounds", type=int, default=7, help="timed rounds")
     parser.add_argument("--threads", type=int, help="torch threads; default: torch's own choice")
+    parser.add_argument("--only", nargs="*", default=["a", "b", "c"], choices=["a", "b", "c"])
+    parser.add_argument("--fast", action="store_true", help="also the precision fast")
+    parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
+    parser.add_argument("--memory-here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.memory_here:
+        memory()
+        return
+    if options.memory:
+        command = [sys.executable, "-m", "benchmarks.landscape", "--memory-here"]
+        subprocess.run(command, check=True)
+        return
     if options.threads:
         torch.set_num_threads(options.threads)
-    rounds = options.rounds or (3 if options.quick else 7)
-    share = 10 if options.quick else 1
+    if options.fast and (said := warning("fast", "cpu")):
+        print(said)
     torch.manual_seed(0)
-    work = (
-        ("(a) MLP 3×512", mlp, (10_000 // share, 784)),
-        ("(b) ResNet20×1 BatchNorm", resnet20, (2000 // share, 3, 32, 32)),
-    )
-    for title, build, shape in work:
-        data = Samples(torch.randn(shape), torch.randint(0, 10, shape[:1]))
-        measure(f"{title}, {shape[0]} images", build, data, rounds)
+    work = {
+        "a": ("(a) MLP 3×512", mlp, (10_000, 784)),
+        "b": ("(b) ResNet20×1 BatchNorm", resnet20, (2000, 3, 32, 32)),
+        "c": ("(c) VGG16 BatchNorm", vgg16, (500, 3, 32, 32)),
+    }
+    for key in options.only:
+        title, build, (images, *shape) = work[key]
+        images //= options.share
+        data = Samples(torch.randn(images, *shape), torch.randint(0, 10, (images,)))
+        measure(f"{title}, {images} images", build, data, options.rounds, options.fast)
 
 
 if __name__ == "__main__":

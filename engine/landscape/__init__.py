@@ -2,6 +2,7 @@
 
 from engine.landscape.barrier import Barrier, barrier
 from engine.landscape.basins import Basins, basins, default_threshold
+from engine.landscape.checks import PlaneChecks, check_plane
 from engine.landscape.evaluator import Samples, evaluate, evaluate_model
 from engine.landscape.geometry import geometry_names
 from engine.landscape.line import line
@@ -18,6 +19,7 @@ __all__ = [
     "Basins",
     "Plan",
     "Plane",
+    "PlaneChecks",
     "PointBuffer",
     "ResetData",
     "Runner",
@@ -28,6 +30,7 @@ __all__ = [
     "activation_bytes",
     "barrier",
     "basins",
+    "check_plane",
     "choose_batch_size",
     "default_threshold",
     "evaluate",

@@ -1,6 +1,25 @@
 """Ways to evaluate points that share work; each equals the plain one (`engine.landscape.plan`)."""
 
-from engine.landscape.plans.exact import Exact
+from engine.landscape.plans.adapted import Adapted
 from engine.landscape.plans.hoisted import SHARED_BYTES
+from engine.landscape.plans.precision import (
+    PRECISIONS,
+    exact,
+    fast,
+    has_bfloat16,
+    loss_error,
+    plan_for,
+    warning,
+)
 
-__all__ = ["SHARED_BYTES", "Exact"]
+__all__ = [
+    "PRECISIONS",
+    "SHARED_BYTES",
+    "Adapted",
+    "exact",
+    "fast",
+    "has_bfloat16",
+    "loss_error",
+    "plan_for",
+    "warning",
+]

@@ -29,7 +29,17 @@ LEAST_SHARE = 0.05
 _BIASED = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
 _PRODUCTS = _BIASED | {"matmul", "mm", "bmm", "mul"}
 _SECOND_FIXED = frozenset({"div", "embedding"})
-_VIEWS = ("view", "reshape", "flatten", "unflatten", "permute", "transpose", "t", "movedim", "expand")
+_VIEWS = (
+    "view",
+    "reshape",
+    "flatten",
+    "unflatten",
+    "permute",
+    "transpose",
+    "t",
+    "movedim",
+    "expand",
+)
 _PARTS = ("unsqueeze", "squeeze", "slice", "select", "cat", "stack", "repeat", "flip", "roll")
 _MOVES = frozenset({*_VIEWS, *_PARTS, "contiguous", "clone"})
 _SUMS = frozenset(

@@ -76,5 +76,7 @@ class Hoisted:
 
     def _own(self, value: Tensor) -> Tensor:
         """Return a value that the next model's parameters do not overwrite."""
-        shared = value.untyped_storage().data_ptr() == self._buffer.flat.untyped_storage().data_ptr()
+        shared = (
+            value.untyped_storage().data_ptr() == self._buffer.flat.untyped_storage().data_ptr()
+        )
         return value.clone() if shared else value

@@ -1,4 +1,4 @@
-"""The plan that studies use: equal to the plain one to rounding, and faster.
+"""A plan adapted to the graph: equal to the plain one to rounding, and faster.
 
 First layers once per model (`hoist.py`), BatchNorm folded at every point (`fold.py`), channels
 last (`channels.py`), pointwise ops in place (`reuse.py`), a point's weights formed once in one
@@ -14,8 +14,10 @@ says so.
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor
 
 from engine.landscape.plan import Runner, Task, plain
@@ -31,7 +33,7 @@ MOST_POINTS = 32
 NOT_AGREEING = "point by point: the faster way did not agree with the plain one on this model"
 
 
-class Exact:
+class Adapted:
     """A plan with the memory of what it has made ready; make one per study.
 
     Values computed once per model are kept for the next call on the same tensors. A tensor that
@@ -41,10 +43,18 @@ class Exact:
     Args:
         shared_bytes: most bytes of such values, or of the weights of a group of points.
         hoist: whether to compute first layers once per model; None where it pays.
+        lower: the precision of all that comes after them, and of the rest of the point; None
+            keeps that of the span (`precision.py`).
     """
 
-    def __init__(self, shared_bytes: int = SHARED_BYTES, hoist: bool | None = None) -> None:
-        self._shared_bytes, self._hoist = shared_bytes, hoist
+    def __init__(
+        self,
+        shared_bytes: int = SHARED_BYTES,
+        *,
+        hoist: bool | None = None,
+        lower: torch.dtype | None = None,
+    ) -> None:
+        self._shared_bytes, self._hoist, self._lower = shared_bytes, hoist, lower
         self._parts: WeakKeyDictionary[Program, dict[object, Parts | None]] = WeakKeyDictionary()
         self._kept: tuple[object, tuple[Tensor, ...], Hoisted] | None = None
         self.sentence = "not used yet"
@@ -56,15 +66,19 @@ class Exact:
             hoisted, points = self._hoisted(parts, task)
             if hoisted is None:
                 parts = self._ready(task, False)
-        self.sentence = NOT_AGREEING if parts is None else parts.sentence
-        return plain(task) if parts is None else Shared(task, parts, hoisted, points)
+        if parts is None:
+            self.sentence = NOT_AGREEING
+            return plain(task)
+        after = "" if self._lower is None else f"; {str(self._lower)[6:]} after the first layers"
+        self.sentence = parts.sentence + after
+        return Shared(task, parts, hoisted, points, self._lower)
 
     def __getstate__(self) -> dict[str, object]:
         """Travel to another process without what can be made there again."""
-        return {"shared_bytes": self._shared_bytes, "hoist": self._hoist}
+        return {"bytes": self._shared_bytes, "hoist": self._hoist, "lower": self._lower}
 
-    def __setstate__(self, state: dict[str, int | None]) -> None:
-        self.__init__(**state)  # type: ignore[arg-type]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["bytes"], hoist=state["hoist"], lower=state["lower"])
 
     def _ready(self, task: Task, hoist: bool | None) -> Parts | None:
         """Return the Program's parts, None where they do not agree with it."""

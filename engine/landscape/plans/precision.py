@@ -1,0 +1,87 @@
+"""Precision is the user's choice: `exact`, or `fast` with its error measured, never silently.
+
+`exact` computes in the span's precision, float32 unless a model has float64. `fast` computes the
+first layers so and everything after them in bfloat16, whose 8 bits of significand cost losses
+about two digits; where a machine multiplies bfloat16 in hardware it is up to twice as fast,
+where it does not it is slower, and `warning` says so before a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from engine.errors import LandscapeError
+from engine.landscape.evaluator import Samples, evaluate
+from engine.landscape.plan import Plan
+from engine.landscape.plans.adapted import Adapted
+from engine.landscape.span import Span
+from engine.program import Program
+
+
+def exact() -> Adapted:
+    """Return a new plan that equals the plain one to rounding: what studies use by default."""
+    return Adapted()
+
+
+def fast() -> Adapted:
+    """Return a new plan in bfloat16 after the first layers."""
+    return Adapted(hoist=True, lower=torch.bfloat16)
+
+
+PRECISIONS: Mapping[str, Callable[[], Adapted]] = MappingProxyType({"exact": exact, "fast": fast})
+
+
+def plan_for(precision: str) -> Adapted:
+    """Return a new plan of a precision.
+
+    Raises:
+        LandscapeError: there is no such precision.
+    """
+    if precision not in PRECISIONS:
+        raise LandscapeError(
+            f"There is no precision {precision!r}; choose one of {', '.join(PRECISIONS)}."
+        )
+    return PRECISIONS[precision]()
+
+
+def has_bfloat16(device: torch.device | str) -> bool:
+    """Return whether a device multiplies bfloat16 in hardware."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def warning(precision: str, device: torch.device | str) -> str | None:
+    """Return what the user should know before a run in a precision, None where nothing."""
+    if precision != "fast" or has_bfloat16(device):
+        return None
+    return (
+        "This machine has no bfloat16 instructions: the precision fast is less exact here and "
+        "not faster; choose exact."
+    )
+
+
+def loss_error(
+    program: Program,
+    span: Span,
+    coefficients: Tensor,
+    dataset: Samples,
+    *,
+    plan: Plan,
+    device: torch.device | str = "cpu",
+) -> float:
+    """Return the largest relative error of a plan's mean losses at some points, NaN left out.
+
+    Args:
+        program, span, coefficients, dataset, device: see `evaluate`.
+        plan: measured against the exact one.
+    """
+    true = evaluate(program, span, coefficients, dataset, plan=exact(), device=device).loss
+    found = evaluate(program, span, coefficients, dataset, plan=plan, device=device).loss
+    kept = true.isfinite() & (true != 0)
+    off = ((found - true)[kept] / true[kept]).abs()
+    return float(off.max()) if len(off) else float("nan")
