@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine.errors import BasinscopeError, SpecError
 from engine.matching.methods import METHODS
 from engine.matching.option import Option
 from engine.repair.catalogue import REPAIRS
@@ -72,7 +73,12 @@ def choose(
             key=keys.METHODS_SAMPLES,
             help="Drawn at random. Methods and repairs see training samples only.",
         )
-    return _wanted(compared, summary, nothing)
+    if nothing:
+        return None, nothing
+    try:
+        return _wanted(compared, summary), None
+    except BasinscopeError as error:
+        return None, str(error)
 
 
 def _method(key: str, provenance: Mapping[str, Any], nothing: str | None) -> None:
@@ -111,6 +117,7 @@ def _capital(title: str) -> str:
 def _option(key: str, option: Option) -> None:
     name = _capital(option.name.replace("_", " "))
     place = _option_key(key, option)
+    st.session_state.setdefault(place, option.default)  # lost while the method was not ticked
     if option.choices:
         st.selectbox(name, option.choices, key=place, help=option.sentence, width=210)
         return
@@ -131,31 +138,26 @@ def _limit(value: float | None, whole: bool) -> int | float | None:
     return None if value is None else int(value) if whole else float(value)
 
 
-def _wanted(
-    compared: CompareSpec, summary: Mapping[str, Any], nothing: str | None
-) -> tuple[MethodsSpec | None, str | None]:
+def _wanted(compared: CompareSpec, summary: Mapping[str, Any]) -> MethodsSpec:
+    """Return what is ticked.
+
+    Raises:
+        SpecError: nothing is, or an option makes no sense.
+    """
     state = st.session_state
-    if nothing:
-        return None, nothing
-    methods = [
-        MethodSpec(
-            key=key,
-            options={
-                option.name: state[_option_key(key, option)]
-                for option in method.options[:OPTIONS_SHOWN]
-                if _option_key(key, option) in state
-            },
-        )
-        for key, method in METHODS.items()
-        if state[keys.METHOD + key]
-    ]
-    if not methods:
-        return None, "Tick at least one method."
+    ticked = {key: method for key, method in METHODS.items() if state[keys.METHOD + key]}
+    if not ticked:
+        raise SpecError("Tick at least one method.")
+    methods = []
+    for key, method in ticked.items():
+        places = {o.name: _option_key(key, o) for o in method.options[:OPTIONS_SHOWN]}
+        given = {name: state[place] for name, place in places.items() if place in state}
+        methods.append(MethodSpec(key=key, options=given))
     repairs = tuple(
         key for key in REPAIRS if state[keys.REPAIR + key] and repair_obstacle(key, summary) is None
     )
     data = {**compared.data.model_dump(), "samples": int(state[keys.METHODS_SAMPLES])}
-    spec = MethodsSpec(
+    return MethodsSpec(
         a=compared.a,
         b=compared.b,
         data=DataSpec(**data),
@@ -165,7 +167,6 @@ def _wanted(
         line_points=compared.line_points,
         overrides=compared.overrides,
     )
-    return spec, None
 
 
 def _option_key(key: str, option: Option) -> str:
