@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.figures.groups import nested_words
+from engine.figures.inspect_words import by_frequency
 from engine.figures.numbers import copies, size_in_bytes
 from engine.figures.tree import tensor_tree, tree_lines
 
@@ -69,7 +70,7 @@ def _facts(facts: Report) -> Iterator[str]:
     yield f"  takes {takes}"
     if facts["output"] is not None:
         yield f"  returns {_sizes(facts['output'])}"
-    done = [f"{name} {n}" for name, n in facts["operations"].items()]
+    done = [f"{name} {n}" for name, n in by_frequency(facts["operations"])]
     more = f", and {len(done) - MOST_OPERATIONS} kinds more" if len(done) > MOST_OPERATIONS else ""
     total = sum(facts["operations"].values())
     yield f"  {total:,} operations: {', '.join(done[:MOST_OPERATIONS])}{more}"

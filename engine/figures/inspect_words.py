@@ -84,13 +84,18 @@ def graph_sentences(facts: Mapping[str, Any]) -> list[str]:
     """Return what the graph takes, does and returns, in two sentences."""
     given = " and ".join(f"{one['name']} {_sizes(one)}" for one in facts["inputs"])
     made = f", returns {_sizes(facts['output'])}" if facts["output"] else ""
-    done = [f"{name} {count(n)}" for name, n in facts["operations"].items()]
+    done = [f"{name} {count(n)}" for name, n in by_frequency(facts["operations"])]
     rest = f" and {count(len(done) - OPERATIONS)} kinds more" if len(done) > OPERATIONS else ""
     total = count(sum(facts["operations"].values()))
     return [
         f"It takes {given}{made}.",
         f"{total} operations: {', '.join(done[:OPERATIONS])}{rest}.",
     ]
+
+
+def by_frequency(operations: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return names with how often they occur, most frequent first."""
+    return sorted(operations.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _sizes(value: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ _PASSIVE = frozenset({"getitem", "sym_size", "detach", "alias", "contiguous", "c
 
 
 def graph_facts(program: Program) -> dict[str, object]:
-    """Return `operations` (name → how often, most frequent first), `inputs` and `output`.
+    """Return `operations` (name → how often), `inputs` and `output`.
 
     Shapes are those of one sample; None stands for a size that is not fixed.
     """
@@ -22,7 +22,7 @@ def graph_facts(program: Program) -> dict[str, object]:
     counted = Counter(_name(node) for node in nodes if node.op == "call_function")
     (output,) = (node for node in nodes if node.op == "output")
     return {
-        "operations": {name: n for name, n in counted.most_common() if name not in _PASSIVE},
+        "operations": {name: n for name, n in sorted(counted.items()) if name not in _PASSIVE},
         "inputs": [
             {"name": spec.name, "shape": list(spec.shape), "dtype": str(spec.dtype)[6:]}
             for spec in program.inputs

@@ -10,7 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from engine.checkpoints import Limits, fingerprint, read_checkpoint_bytes, read_header_only
+from engine.checkpoints import (
+    Limits,
+    fingerprint,
+    read_checkpoint_bytes,
+    read_header_only,
+)
 from engine.checkpoints.pt2 import pack_architecture, read_archive, unpack_architecture
 from engine.checkpoints.pt2.content import MOST_CONSTANT_BYTES
 from engine.errors import CheckpointError, LimitError, UnknownArchitectureError
@@ -100,3 +105,11 @@ def test_without_its_graph_a_pt2_is_not_guessed_at():
     bare = replace(read_checkpoint_bytes(small_bytes(), "a.pt2"), graph=None)
     with pytest.raises(UnknownArchitectureError, match=r"the architecture of a \.pt2 is its graph"):
         recognise_checkpoint(bare)
+
+
+def test_constants_too_large_for_a_graph_are_not_read_for_headers(tmp_path, monkeypatch):
+    (tmp_path / "a.pt2").write_bytes(small_bytes())
+    monkeypatch.setattr("engine.checkpoints.pt2.content.MOST_CONSTANT_BYTES", 31)
+    monkeypatch.setattr("engine.checkpoints.pt2.archive.load_payloads", None)
+    with pytest.raises(LimitError, match=r"a\.pt2: its constants take 32 bytes, more than"):
+        read_header_only(tmp_path / "a.pt2")
