@@ -74,6 +74,13 @@ _WEIGHT = Method(
     Counts.SWEEPS,
     (
         Option("restarts", "number of starts; the best one wins", 1, least=1),
+        Option(
+            "also_from",
+            "one more start",
+            "nothing",
+            choices=("nothing", "activation"),
+            asks={"activation": Needs.INPUTS},
+        ),
         _SWEEPS,
     ),
 )

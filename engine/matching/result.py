@@ -51,7 +51,8 @@ class MatchResult:
             Methods that maximise something else say so in their own result.
         sweeps: number of sweeps of the best start, or of steps.
         restarts: final objective of each start; the first is from the identity, or from what is
-            known (`anchored.py`) where that is better; further ones are random.
+            known (`anchored.py`) where that is better; further ones are from activation matching
+            where asked for, and random.
         stop_reason: why the best start stopped, or CANCELLED.
         seconds: wall time.
         method: the method's name.

@@ -40,7 +40,15 @@ _FUNCTIONS: Mapping[str, Callable[..., MatchResult]] = {
     "steepest": match_steepest,
 }
 
+
+def _check_starts(program: Program, symmetry: Symmetry, settings: Mapping[str, Value]) -> None:
+    """Raise MatchingError if a start from activation matching is asked for and cannot be had."""
+    if settings["also_from"] == "activation":
+        check_activations(program, symmetry, {"mixture": 1.0})
+
+
 _CHECKS: Mapping[str, Callable[..., None]] = {
+    "weight": _check_starts,
     "activation": check_activations,
     "sinkhorn": check_relaxation,
     "frank-wolfe": check_relaxation,

@@ -10,13 +10,14 @@ Finds no symmetry beyond permutations (no scales, no signs).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from engine.errors import MatchingError
+from engine.matching.activation_matching import match_activations
 from engine.matching.anchored import anchored_start
 from engine.matching.copy_start import copy_start
 from engine.matching.descent import Descent, Progress, ShouldStop, coordinate_descent
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from engine.symmetry import Symmetry
 
 METHOD = "weight"
+AlsoFrom = Literal["nothing", "activation"]
+ALSO_FROM: tuple[AlsoFrom, ...] = ("nothing", "activation")
 
 
 def match_weights(
@@ -36,9 +39,11 @@ def match_weights(
     symmetry: Symmetry,
     a: Mapping[str, Tensor],
     b: Mapping[str, Tensor],
+    inputs: Tensor | tuple[Tensor, ...] | None = None,
     *,
     seed: int = 0,
     restarts: int = 1,
+    also_from: AlsoFrom = "nothing",
     max_sweeps: int = 100,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
@@ -51,9 +56,12 @@ def match_weights(
         symmetry: its permutation groups.
         a: reference parameters by name.
         b: parameters to be permuted.
+        inputs: for a start from activations, one tensor [samples, *shape] per input.
         seed: seed of the visiting orders and random starts.
         restarts: number of starts, at least 1: the first from `first_start`, further ones
             from random permutations; the best objective wins.
+        also_from: "activation" for one more start, second in order: what activation matching
+            finds on the inputs.
         max_sweeps: at most this many sweeps per start, at least 1.
         progress: called after each sweep with its number (over all starts) and the
             objective of the current start.
@@ -67,10 +75,20 @@ def match_weights(
     for option, value in (("restarts", restarts), ("max_sweeps", max_sweeps)):
         if value < 1:
             raise MatchingError(f"{option} must be at least 1, not {value}")
+    if also_from not in ALSO_FROM:
+        raise MatchingError(f"also_from is one of {', '.join(ALSO_FROM)}, not {also_from!r}")
+    if also_from == "activation" and inputs is None:
+        raise MatchingError("a start from activation matching needs inputs")
     began = time.perf_counter()
+    known: list[Perms] = []
     with torch.inference_mode():
         problem = Problem(symmetry, a, b, exclude=program.statistics_names, device=device)
-        starts = _all_starts(problem, seed, restarts, max_sweeps, progress, should_stop)
+        if also_from == "activation" and inputs is not None:
+            found = match_activations(
+                program, symmetry, a, b, inputs, should_stop=should_stop, device=device
+            ).permutation
+            known = [{name: p.to(problem.device) for name, p in found.items()}]
+        starts = _all_starts(problem, seed, restarts, known, max_sweeps, progress, should_stop)
         finals = [problem.objective(start.perms) for start in starts]
         identity = problem.objective(problem.identity())
     # Rounding may rank two starts that ended at the same permutation: the first one wins.
@@ -94,6 +112,7 @@ def _all_starts(
     problem: Problem,
     seed: int,
     restarts: int,
+    known: Sequence[Perms],
     max_sweeps: int,
     progress: Progress | None,
     should_stop: ShouldStop | None,
@@ -104,11 +123,15 @@ def _all_starts(
         return [Descent(start, (problem.objective(start),), StopReason.NO_SYMMETRY)]
     generator = torch.Generator().manual_seed(seed)
     done: list[Descent] = []
-    for number in range(restarts):
+    for number in range(len(known) + restarts):
         swept = sum(descent.sweeps for descent in done)
+        if number == 0:
+            start = first_start(problem, should_stop)
+        else:
+            start = known[number - 1] if number <= len(known) else problem.random(generator)
         descent = coordinate_descent(
             problem,
-            problem.random(generator) if number else first_start(problem, should_stop),
+            start,
             generator,
             max_sweeps=max_sweeps,
             progress=None if progress is None else _counted_from(swept, progress),

@@ -262,3 +262,32 @@ def test_the_trace_never_falls_on_any_model():
         a, b = (weights(traced(name)[0], seed) for seed in (5, 6))
         trace = match(name, a, b).trace
         assert all(later >= earlier for earlier, later in pairwise(trace))
+
+
+def test_one_more_start_is_from_activations():
+    program, symmetry = traced("wide-mlp")
+    a, b = weights(program, 0), weights(program, 1)
+    inputs = BY_NAME["wide-mlp"].inputs(60)
+    one, two = (
+        match_weights(program, symmetry, a, b, inputs, also_from="activation", restarts=n)
+        for n in (1, 2)
+    )
+    assert len(one.restarts) == 2
+    assert one.restarts == two.restarts[:2]
+    assert one.objective == max(one.restarts)
+    plain = match("wide-mlp", a, b)
+    assert one.restarts[0] == plain.objective
+    assert one.restarts[1] != plain.objective
+
+
+@pytest.mark.parametrize(
+    ("also_from", "message"),
+    [
+        ("activation", "a start from activation matching needs inputs"),
+        ("luck", "also_from is one of nothing, activation, not 'luck'"),
+    ],
+)
+def test_starts_that_are_not_there_are_refused(also_from, message):
+    a = weights(traced("mlp")[0], 0)
+    with pytest.raises(MatchingError, match=message):
+        match("mlp", a, a, also_from=also_from)
