@@ -3,7 +3,8 @@
 A revision is resolved to its commit first, and that commit is what is downloaded and kept in
 the checkpoint's origin: the same words give the same weights later. Sizes are compared with
 the limits before the download. No login that the machine keeps is ever used: only the token that
-is passed in, which whoever starts the process may have set as HF_TOKEN. A config.json of the repository comes along, and so do all shards of an index.
+is passed in, which whoever starts the process may have set as HF_TOKEN. A config.json of the
+repository comes along, and so do all shards of an index.
 """
 
 from __future__ import annotations
