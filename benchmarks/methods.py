@@ -24,6 +24,10 @@ from engine import (
     load_checkpoint,
     load_dataset,
     match_activations,
+    match_cosines,
+    match_frank_wolfe,
+    match_sinkhorn,
+    match_steepest,
     match_weights,
     recognise,
     straight_through,
@@ -58,6 +62,14 @@ def methods(
         f"ste, {steps} steps",
         lambda: straight_through(*pair, seen.tensors, seen.targets, steps=steps),
     )
+    yield "sinkhorn, weights", lambda: match_sinkhorn(*pair)
+    yield (
+        "sinkhorn, midpoint",
+        lambda: match_sinkhorn(*pair, seen.tensors, seen.targets, learnt="midpoint"),
+    )
+    yield "frank-wolfe", lambda: match_frank_wolfe(*pair)
+    yield "cosine", lambda: match_cosines(*pair)
+    yield "steepest", lambda: match_steepest(*pair, seen.tensors, seen.targets)
 
 
 class Line:
