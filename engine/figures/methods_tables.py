@@ -31,7 +31,9 @@ def methods_headline(summary: Summary, split: str = "test") -> str:
     if free_of_barrier(naive, told.small):
         return f"There is no barrier to begin with: {before} without matching"
     if free and len(free) == tried > 1:
-        return f"All {tried} methods remove the barrier: {before} → {told.loss(_least(best), 2)}"
+        every = "Both" if tried == 2 else f"All {tried}"
+        after = told.loss(best["git_rebasin"], 2)
+        return f"{every} methods remove the barrier: {before} → {after}"
     title = _line_title(summary, matched[0])
     after = told.loss(best["git_rebasin"], 2)
     if free:
@@ -81,7 +83,8 @@ def methods_rows(
                 "note": row["problem"] or _note(method, methods),
             }
         )
-    return rows
+    noted = any(line["note"] for line in rows)
+    return rows if noted else [{k: v for k, v in line.items() if k != "note"} for line in rows]
 
 
 def starts(matching: Mapping[str, Any]) -> str:
@@ -146,10 +149,6 @@ def _barrier(row: Row, split: str) -> Mapping[str, Any]:
 
 def _height(row: Row, split: str) -> float | None:
     return _barrier(row, split).get("git_rebasin")
-
-
-def _least(barrier: Mapping[str, Any]) -> float:
-    return barrier["git_rebasin"]
 
 
 def _sort_key(row: Row, split: str) -> tuple[bool, float, float]:

@@ -35,8 +35,6 @@ METHODS_TITLE = "Methods: two MNIST MLPs that differ in their seed alone"
 METHODS = (
     MethodSpec(key="weight", options={"restarts": 3}),
     MethodSpec(key="activation"),
-    MethodSpec(key="ste", options={"steps": 20}),
-    MethodSpec(key="frank-wolfe"),
     MethodSpec(key="cosine"),
 )
 

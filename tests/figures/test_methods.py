@@ -129,7 +129,7 @@ def test_definitions_are_all_there():
         ),
         (
             {"weight": (0.0, 0.001), "activation": (0.0, 0.3)},
-            "All 2 methods remove the barrier: 1.00 → .00",
+            "Both methods remove the barrier: 1.00 → .00",
         ),
         ({"weight": (1.2, 1.1)}, "No method lowers the barrier: 1.00 without matching, 1.10"),
     ],
