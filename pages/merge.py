@@ -12,9 +12,9 @@ from pages.ui import keys, settings
 from pages.ui.inspect_shown import show_elsewhere
 from pages.ui.launch import through_app
 from pages.ui.literal import literal
-from pages.ui.merge_choice import choose_method, choose_models, fill, wanted
+from pages.ui.merge_choice import choose_method, choose_models, fill, filled_from, wanted
 from pages.ui.merge_result import show_merge
-from pages.ui.merge_shown import ShownMerge, as_comparison, list_merges, shown_merge
+from pages.ui.merge_shown import ShownMerge, list_merges, shown_merge
 
 POLL = 0.7  # seconds
 WELCOME = (
@@ -27,7 +27,6 @@ WELCOME = (
 def sidebar(here: ShownMerge) -> None:
     """Draw the choices and the button; pressed, it opens the new run's address."""
     fill(here.spec, here.run_id)
-    settings.fill(as_comparison(here.spec), here.run_id)
     models, reading = choose_models()
     choose_method(models)
     with st.expander("Data"):
@@ -65,7 +64,7 @@ def start(spec: MergeSpec, names: list[str], here: ShownMerge) -> None:
         st.toast("The store has the answer to this very question: it is the one shown.")
         return
     st.session_state[keys.MERGE_SEEN] = run_id
-    st.session_state[keys.FILLED_FROM] = run_id
+    st.session_state[keys.FILLED_FROM] = filled_from(run_id)
     st.query_params[keys.RUN] = run_id
     st.rerun()
 

@@ -14,6 +14,7 @@ from engine.runs import CheckpointInfo, MergeSpec
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
 from pages.ui.literal import literal
+from pages.ui.merge_shown import as_comparison
 from pages.ui.pair import FORMATS
 from pages.ui.pair_cards import wait_for
 
@@ -22,9 +23,22 @@ NO_BATCH_NORM = "These networks have no BatchNorm: nothing to reset."
 FILES_HELP = "One file for each network; what is read is kept and chosen. " + FORMATS
 
 
+# What Explore alone draws: Streamlit forgets it when the page changes.
+ELSEWHERE = {
+    keys.RESTARTS: 1,
+    keys.PLANE_POINTS: 25,
+    keys.LINE_POINTS: 25,
+    keys.RESET: None,
+    keys.RESET_SAMPLES: 1000,
+}
+
+
 def fill(spec: MergeSpec | None, run_id: str | None) -> None:
-    """Set networks, method and repairs to those of the run shown; else to the built-in pair."""
+    """Set every choice to those of the run shown; else to the built-in pair and the defaults."""
     state = st.session_state
+    settings.fill(as_comparison(spec), filled_from(run_id))
+    for key, default in ELSEWHERE.items():
+        state.setdefault(key, default)
     if keys.MERGE_MODELS in state and state.get(keys.MERGE_SEEN) == run_id:
         return
     state[keys.MERGE_SEEN] = run_id
@@ -34,6 +48,11 @@ def fill(spec: MergeSpec | None, run_id: str | None) -> None:
     state[keys.MERGE_METHOD] = spec.method if spec else MERGE_MANY
     for key in REPAIRS:
         state[keys.MERGE_REPAIR + key] = spec is not None and key in spec.repairs
+
+
+def filled_from(run_id: str | None) -> str:
+    """Return what the settings are marked with: never a run of Explore's, which fills its own."""
+    return f"merge {run_id}"
 
 
 def choose_models() -> tuple[list[CheckpointInfo], bool]:

@@ -1,0 +1,69 @@
+"""`merge`: one table, one file, JSON, and errors before anything is read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from engine.checkpoints import read_checkpoint, write_checkpoint
+from engine.commandline import main
+
+
+@pytest.fixture
+def networks(tmp_path):
+    paths = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        module = nn.Sequential(nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 10))
+        paths.append(str(tmp_path / f"net{seed}.safetensors"))
+        write_checkpoint(module.state_dict(), paths[-1])
+    return paths
+
+
+def test_the_table_and_the_file(networks, tmp_path, capsys):
+    output = tmp_path / "merged.npz"
+    given = ["merge", *networks, "--samples", "40", "--repair", "temperature", "-o", str(output)]
+    assert main(given) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0].startswith("3 networks merged into one: test loss ")
+    assert [line.split("  ")[0] for line in lines[2:9]] == [
+        *(f"net{seed}.safetensors" for seed in range(3)),
+        *("naive average", "merged", "merged, softmax temperature", "ensemble of the inputs"),
+    ]
+    assert lines[-1] == f"written to {output}"
+    assert "merging and repairing" in captured.err
+    assert set(read_checkpoint(output).tensors) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+
+
+def test_json_and_a_method_of_two(networks, capsys):
+    given = ["merge", *networks[:2], "--samples", "40", "--method", "weight", "--json"]
+    assert main([*given, "--method-option", "restarts=2"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [row["kind"] for row in report["rows"]] == ["input"] * 2 + [
+        *("naive", "merged", "ensemble")
+    ]
+    assert (report["alignment"]["method"], report["output"]) == ("weight", None)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["-o", "merged.txt"], "is written as .safetensors, .pt, .pth, .bin or .npz"),
+        (["-o", "{first}"], "is also"),
+        (["--method-option", "restarts=2"], "MergeMany has no option restarts"),
+        (["--repair", "reset"], "no BatchNorm with running statistics"),
+    ],
+)
+def test_errors_are_one_sentence(extra, message, networks, capsys):
+    given = [text.replace("{first}", networks[0]) for text in extra]
+    assert main(["merge", *networks, "--samples", "40", *given]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_one_network_is_not_enough(networks, capsys):
+    assert main(["merge", networks[0], "--samples", "40"]) == 1
+    assert "takes 2 to 64 checkpoints, not 1" in capsys.readouterr().err
