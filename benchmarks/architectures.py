@@ -2,7 +2,8 @@
 
 Each row is a small network of a family, defined in `tests/zoo` or built there from a config of
 `transformers` (`requirements-transformers.txt`), with random parameters in float32 that the
-proof lifts to float64. The last row is a full-size ResNet50.
+proof lifts to float64. The last row is a full-size ResNet50. Seconds are of processor time, so that
+other work on the machine changes them little.
 
     python -m benchmarks.architectures [--write] [--only WORD ...]
 """
@@ -62,14 +63,14 @@ def main() -> None:
 def row(architecture: Architecture) -> str:
     """Return one line of the table."""
     module = architecture.module()
-    started = time.perf_counter()
+    started = time.process_time()
     program = capture(module, architecture.inputs())
-    tracing = time.perf_counter() - started
+    tracing = time.process_time() - started
     seconds = []
     for _ in range(ROUNDS):
-        started = time.perf_counter()
+        started = time.process_time()
         symmetry = derive_symmetry(program)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     with torch.no_grad():
         proof = prove(program, symmetry, dict(module.state_dict()))
     measured = (f"{proof.relative:.0e}", f"{tracing:.1f}", f"{statistics.median(seconds):.3f}")
