@@ -37,7 +37,8 @@ def merge_headline(summary: Summary) -> str:
     best = result_row(summary)
     mean = ((summary.get("mean") or {}).get("test") or {}).get("loss")
     if best is None:
-        return f"{len(summary.get('models') or ())} networks are being merged."
+        count = len(summary.get("models") or ())
+        return f"{count} networks are being merged." if count else "The networks are being merged."
     loss = best["test"]["loss"]
     inputs = [row["test"]["loss"] for row in rows if row["kind"] == "input"]
     lead = f"{len(inputs)} networks merged into one: test loss {told.loss(loss)}"

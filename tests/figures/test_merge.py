@@ -55,7 +55,7 @@ def test_the_headline_says_what_was_reached(loss, words):
 
 def test_what_is_not_there_yet_is_said():
     assert merge_headline({"models": [{}, {}, {}]}) == "3 networks are being merged."
-    assert merge_headline({}) == "0 networks are being merged."
+    assert merge_headline({}) == "The networks are being merged."
     assert merge_proof({}) == ""
     assert result_row({}) is None
     assert "no number to draw" in merge_figure({}).to_json()

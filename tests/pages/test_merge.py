@@ -61,7 +61,7 @@ def test_it_starts_on_the_built_in_pair_and_asks_for_it(page):
         ("temperature",),
     )
     assert store.status(address(app)).title == "mnist-mlp, seed 0 + mnist-mlp, seed 1"
-    assert "waiting for a worker" in words(app) or "worker" in words(app)
+    assert "The networks are being merged." in words(app)
 
 
 def test_one_network_cannot_be_merged(page):
