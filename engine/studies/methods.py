@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +49,7 @@ BEGINS = {
     "done": 1.0,
 }
 AS_IT_IS = "no matching"
+TOGETHER = ("loss", "accuracy", "calibration_error")
 
 
 def compare_methods(
@@ -182,7 +182,7 @@ def _ensemble(subject: Subject, lines: Lines) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for split in SPLITS:
         kept = lines.cache.get(f"ensemble-{split}")
-        if kept is None:
+        if kept is None or any(name not in kept for name in TOGETHER):
             models = (subject.a.tensors, subject.b.tensors)
             together, problem = attempt(
                 lambda split=split, models=models: ensemble(
@@ -195,10 +195,9 @@ def _ensemble(subject: Subject, lines: Lines) -> dict[str, Any]:
             )
             if together is None:
                 return {"problem": problem}
-            kept = {name: np.array(value) for name, value in asdict(together).items()}
+            kept = {name: np.array(getattr(together, name)) for name in TOGETHER}
             lines.cache.put(f"ensemble-{split}", kept)
-        names = ("loss", "accuracy", "calibration_error")
-        found[split] = {name: float(kept[name]) for name in names}
+        found[split] = {name: float(kept[name]) for name in TOGETHER}
     return {"problem": None, **found}
 
 
