@@ -217,7 +217,7 @@ def _result(
         pi_b=pi_b,
         midpoint=_midpoint(subject, pi_b, evaluation.work.reset),
         stated=stated_options(subject.a.config) or stated_options(subject.b.config),
-        provenance=_provenance(stages, evaluation.work.device),
+        provenance=_provenance(stages, evaluation.work),
     )
 
 
@@ -249,12 +249,14 @@ def _midpoint(
     return {name: point.get(name, tensor).to(tensor.dtype).clone() for name, tensor in a.items()}
 
 
-def _provenance(stages: Stages, device: str) -> dict[str, object]:
+def _provenance(stages: Stages, work: Work) -> dict[str, object]:
+    device = work.device
     name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor()
     return {
         "seconds": {stage: round(value, 4) for stage, value in stages.seconds.items()},
         "device": device,
         "device_name": name or platform.machine(),
+        "plan": work.plan.sentence,
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -8,7 +8,7 @@ any order: here one after the other in this process; over several processes or m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from engine.data import Dataset
 from engine.errors import CancelledError
 from engine.landscape import ResetData, evaluate
+from engine.landscape.plans import Adapted, exact
 from engine.program import Program
 from engine.studies.recipe import ProgramRecipe
 from engine.studies.stages import Countdown
@@ -61,6 +62,7 @@ class Work:
         data: samples by split.
         reset: training inputs for BatchNorm statistics, or None.
         device: "cpu" or a CUDA device.
+        plan: how points are computed; by fixed rules, so the same in every process.
     """
 
     program: Program
@@ -68,6 +70,7 @@ class Work:
     data: Mapping[str, Dataset]
     reset: ResetData | None
     device: str
+    plan: Adapted = field(default_factory=exact, compare=False)
 
     def evaluate(
         self, tile: Tile, point: Callable[[Tile], None], should_stop: Callable[[], bool]
@@ -83,6 +86,7 @@ class Work:
             progress=lambda done: point(tile),
             should_stop=should_stop,
             device=self.device,
+            plan=self.plan,
         )
         return tally_arrays(tally, tile.index)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,10 @@ from engine.errors import LandscapeError
 from engine.landscape import (
     Basins,
     Plane,
+    PlaneChecks,
     Span,
     basins,
+    check_plane,
     default_threshold,
     evaluate_model,
     geometry_names,
@@ -46,6 +48,7 @@ class PlaneStudy:
             its own, outside the plane.
         found: the basins, once finished; None where no threshold can tell them.
         rule: how the basins' threshold was chosen, or why there is none.
+        checks: what is measured on the plane's formed points, once finished.
     """
 
     plane: Plane
@@ -58,6 +61,7 @@ class PlaneStudy:
     corner_difference: float = float("nan")
     found: Basins | None = None
     rule: str = ""
+    checks: PlaneChecks | None = None
 
     @staticmethod
     def lay_out(program: Program, span: Span, options: CompareOptions) -> PlaneStudy:
@@ -117,6 +121,7 @@ class PlaneStudy:
             corner_difference=float(np.abs(corners["loss"] - np.array(own)).max()),
             found=found,
             rule=rule,
+            checks=check_plane(self.plane, self.models, geometry_names(work.program)),
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -146,8 +151,13 @@ class PlaneStudy:
     def summary(self) -> dict[str, object]:
         """Return the geometry, the checks and the basins."""
         assert self.corners is not None
+        assert self.checks is not None
         corners = dict(zip(NAMES, self.corners["loss"].tolist(), strict=True))
-        checks = {"corners": corners, "corner_difference": self.corner_difference}
+        checks = {
+            "corners": corners,
+            "corner_difference": self.corner_difference,
+            "measured": asdict(self.checks),
+        }
         return {"plane": {**self.geometry(), **checks}, "basins": self._basins()}
 
     def _basins(self) -> dict[str, object]:

@@ -34,7 +34,7 @@ class Patches(nn.Module):
 
     def forward(self, x):
         tokens = self.patch(x * 2).flatten(2).transpose(1, 2)
-        tokens = torch.cat((self.token.expand(len(x), -1, -1), tokens), 1) + self.place
+        tokens = torch.cat((self.token.expand(x.shape[0], -1, -1), tokens), 1) + self.place
         return self.head(self.norm(tokens).mean(1)) + x.mean((1, 2, 3))[:, None]
 
 
@@ -163,7 +163,7 @@ class Reuses(nn.Module):
         h = self.one(x)
         kept = h.tanh()  # `h` is read again
         z = F.silu(self.two(h + kept))  # both written over
-        return z[:, :2].relu() + z.sum(1, keepdim=True) + z[:1, 2:]
+        return z[:, :2].relu() + z.sum(1, keepdim=True) + z[:, 2:]
 
 
 def test_memory_is_reused_only_where_nobody_reads_it_again():
@@ -202,7 +202,7 @@ class Viewed(nn.Module):
         self.one = nn.Conv2d(2, 3, 3)
 
     def forward(self, x):
-        return self.one(x).view(len(x), -1)
+        return self.one(x).view(x.shape[0], -1)
 
 
 def test_views_become_reshapes_so_that_any_layout_may_come_in():
