@@ -20,7 +20,7 @@ from torch import Tensor
 from engine.errors import MatchingError
 from engine.matching import lap
 from engine.matching.problem import Problem
-from engine.symmetry import Carried, Occurrence
+from engine.symmetry import Carried, Occurrence, units_of, with_units
 from engine.symmetry.layout import OUTSIDE, copies_in
 
 if TYPE_CHECKING:
@@ -141,18 +141,13 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
 def _applied(tensor: Tensor, place: Occurrence, matrix: Tensor) -> Tensor:
     """Return a parameter with the units of one stretch mixed."""
     o, axis = place, place.axis
-    stretch = tensor.narrow(axis, o.start, o.stop - o.start)
-    parts = stretch.unflatten(axis, (o.outer, o.size, o.inner))
+    parts = units_of(tensor, o)
     if o.under is None:
         units = parts.movedim(axis + 1, 0)
         mixed = (matrix @ units.flatten(1)).view(units.shape).movedim(0, axis + 1)
     else:
         mixed = _applied_by_copy(parts, o, matrix)
-    mixed = mixed.flatten(axis, axis + 2)
-    if mixed.shape[axis] == tensor.shape[axis]:
-        return mixed
-    after = tensor.narrow(axis, o.stop, tensor.shape[axis] - o.stop)
-    return torch.cat((tensor.narrow(axis, 0, o.start), mixed, after), axis)
+    return with_units(tensor, o, mixed)
 
 
 def _applied_by_copy(parts: Tensor, place: Occurrence, matrices: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from engine.symmetry import Carried, Perms, axis_index
+from engine.symmetry import Carried, Perms, axis_index, units_of
 
 
 def is_identity(index: Tensor) -> bool:
@@ -98,8 +98,7 @@ class Site:
     def _form(self, tensor: Tensor) -> Tensor:
         """View a parameter as [units, outer, inner, others…] or […, units], contiguous."""
         o = self.own.occurrence
-        stretch = tensor.narrow(o.axis, o.start, o.stop - o.start)
-        parts = stretch.unflatten(o.axis, (o.outer, o.size, o.inner))
+        parts = units_of(tensor, o)
         return parts.movedim(o.axis + 1, 0 if self.units_first else -1).contiguous()
 
     def _place(self, axis: int) -> int:

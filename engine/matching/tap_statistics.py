@@ -24,6 +24,7 @@ from engine.errors import MatchingError
 from engine.program import Program
 from engine.symmetry import Occurrence
 from engine.symmetry.layout import OUTSIDE, copies_in
+from engine.symmetry.occurrence import units_of, with_units
 from engine.symmetry.taps import FROM_BATCH, Tap
 
 Statistic = Literal["inner_product", "correlation"]
@@ -64,19 +65,14 @@ def _divided(value: Tensor, place: Occurrence) -> Tensor:
     """Return the place's stretch with its axis divided into (outer, units, inner)."""
     if place.outer == FROM_BATCH:
         return value.unflatten(place.axis, (-1, place.size, place.inner))
-    stretch = value.narrow(place.axis, place.start, place.stop - place.start)
-    return stretch.unflatten(place.axis, (place.outer, place.size, place.inner))
+    return units_of(value, place)
 
 
 def _sorted_along(value: Tensor, place: Occurrence) -> Tensor:
-    order = (
-        _divided(value, place).sort(dim=place.axis + 1).values.flatten(place.axis, place.axis + 2)
-    )
+    order = _divided(value, place).sort(dim=place.axis + 1).values
     if place.outer == FROM_BATCH:
-        return order
-    before = value.narrow(place.axis, 0, place.start)
-    after = value.narrow(place.axis, place.stop, value.shape[place.axis] - place.stop)
-    return torch.cat((before, order, after), place.axis)
+        return order.flatten(place.axis, place.axis + 2)
+    return with_units(value, place, order)
 
 
 def _places_by_copy(place: Occurrence) -> Tensor:

@@ -55,8 +55,8 @@ def axis_stretches(symmetry: Symmetry) -> dict[tuple[str, int], tuple[Stretch, .
     found: dict[tuple[str, int], list[tuple[int, int, int, int]]] = {}
     for number, group in enumerate(symmetry.groups, start=1):
         for o in group.occurrences:
-            place = (o.start, o.stop, -o.inner, number)
-            found.setdefault((o.parameter, o.axis), []).append(place)
+            places = [(start, stop, -o.inner, number) for start, stop in o.stretches]
+            found.setdefault((o.parameter, o.axis), []).extend(places)
     result = {}
     for name, shape in symmetry.shapes.items():
         for axis, size in enumerate(shape):

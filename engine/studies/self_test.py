@@ -18,7 +18,7 @@ from engine.errors import CancelledError
 from engine.matching import MatchResult, StopReason, match_weights
 from engine.program import Program
 from engine.studies.stages import Progress, Stages
-from engine.symmetry import Symmetry
+from engine.symmetry import Symmetry, places_of
 from engine.symmetry.groups import Group
 
 Json = dict[str, object]
@@ -184,7 +184,7 @@ def _recovery(
     for o in group.occurrences:
         if o.parameter in params:
             changed = (params[o.parameter] != restored[o.parameter]).movedim(o.axis, 0)
-            stretch = changed[o.start : o.stop].reshape(o.outer, group.size, -1)
+            stretch = changed[places_of(o)].reshape(o.outer, group.size, -1)
             alike &= ~stretch.any(dim=2).any(dim=0)
     tied = ~exact & alike
     return Recovery(number, group.name, exact.numel(), int(exact.sum()), int(tied.sum()))

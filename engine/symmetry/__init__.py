@@ -2,8 +2,9 @@
 
 from engine.symmetry.derive import derive_symmetry
 from engine.symmetry.equivalence import Equivalence, equivalence
-from engine.symmetry.groups import Group, Occurrence
+from engine.symmetry.groups import Group
 from engine.symmetry.layout import Carried, Layout, Perms, axis_index
+from engine.symmetry.occurrence import Occurrence, places_of, units_of, with_units
 from engine.symmetry.permutation import Permutation
 from engine.symmetry.prove import Proof, prove
 from engine.symmetry.report import Report
@@ -24,6 +25,9 @@ __all__ = [
     "derive_symmetry",
     "drawn",
     "equivalence",
+    "places_of",
     "prove",
+    "units_of",
     "unmoved",
+    "with_units",
 ]

@@ -5,9 +5,9 @@ An axis of length n is an atom; a product of axes, outer to inner (a flattened `
 permutation of an atom moves every axis whose expression holds it, in the place where it
 stands. Pure values: which atoms are equal, refined or fixed is known by `unify.Algebra`.
 
-Does not express one group on scattered stretches (the two zero pads around a shortcut are
-two atoms, although their units may be exchanged). Inner atoms that permute differently for
-each index of an outer one are found afterwards (`nesting.py`).
+Atoms that are one group on scattered stretches (the two zero pads around a shortcut) are found
+afterwards (`merging.py`), and so are inner atoms that permute differently for each index of an
+outer one (`nesting.py`).
 """
 
 from __future__ import annotations

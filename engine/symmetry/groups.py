@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import lgamma
 
 from engine.symmetry.axes import Atom, Expression, atoms, places
+from engine.symmetry.merging import Merging
 from engine.symmetry.nesting import Nesting
+from engine.symmetry.occurrence import Occurrence, combined
 from engine.symmetry.unify import Algebra
 
-
-@dataclass(frozen=True)
-class Occurrence:
-    """One stretch of one axis of one parameter that a group permutes.
-
-    Along `axis`, the stretch [start, start + outer·size·inner) is viewed as
-    (outer, size, inner); the group permutes the middle.
-    """
-
-    parameter: str
-    axis: int
-    start: int
-    outer: int
-    size: int
-    inner: int
-    under: Occurrence | None = None
-    """For a nested group: where in this parameter the units stand that number its copies, on
-    this axis or on another one. Where that stretch does not reach, nothing is permuted."""
-
-    @property
-    def stop(self) -> int:
-        """The end of the stretch, exclusive."""
-        return self.start + self.outer * self.size * self.inner
-
-    def overlaps(self, other: Occurrence) -> bool:
-        """Tell whether two occurrences in one parameter share places of one axis."""
-        return self.axis == other.axis and self.start < other.stop and other.start < self.stop
+MOST_STRETCHES = 3
+"""The name of a group that stands on more stretches of an axis names the first and the last."""
 
 
 @dataclass(frozen=True)
@@ -63,47 +41,67 @@ class Group:
         return self.copies > 1
 
 
+def log_copies(groups: Iterable[Group]) -> float:
+    """Return the logarithm of the number of permutations: Σ log(n!) over groups and copies."""
+    return sum(group.copies * lgamma(group.size + 1) for group in groups)
+
+
 def collect_groups(
     parameters: Mapping[str, Sequence[Expression]],
     produced: Sequence[tuple[str, Expression]],
     algebra: Algebra,
     nesting: Nesting,
-) -> tuple[Group, ...]:
-    """Return the groups of two units or more, in the order of the parameters.
+    merging: Merging,
+) -> dict[Atom, Group]:
+    """Return the groups of two units or more, in the order of the parameters, by their atom.
 
     Args:
         parameters: parameter name → its axes, resolved.
         produced: (parameter name, axis that it makes), in graph order; for the names.
         algebra: knows which atoms are fixed.
         nesting: knows which atoms stand under which.
+        merging: knows which atoms are one group; it has the first one's.
     """
     found: dict[Atom, list[Occurrence]] = {}
     for name, axes in parameters.items():
         here = [
-            (
-                place.atom,
-                Occurrence(name, i, place.start, place.outer, place.atom.size, place.inner),
-            )
-            for i, axis in enumerate(axes)
-            for place in places(axis)
+            own for index, axis in enumerate(axes) for own in placed(name, index, axis, merging)
         ]
         for atom, occurrence in here:
-            if not algebra.is_fixed(atom):
+            if occurrence.size > 1 and not algebra.is_fixed(atom):
                 own = nested_occurrences(atom, occurrence, here, nesting)
                 found.setdefault(atom, []).extend(own)
     makers: dict[Atom, str] = {}
     for name, axis in produced:
         for atom in atoms(algebra.resolve(axis)):
-            makers.setdefault(atom, name)
+            makers.setdefault(merging.first.get(atom, atom), name)
     bases = {a: _module(makers.get(a, where[0].parameter)) for a, where in found.items()}
     names = _distinct(bases, makers, found)
-    groups = []
+    groups = {}
     for atom, where in found.items():
         outer = nesting.outer_of(atom)
         copies = 1 if outer is None else outer.size
         within = None if outer is None or algebra.is_fixed(outer) else names[outer]
-        groups.append(Group(names[atom], atom.size, tuple(where), copies, within))
-    return tuple(groups)
+        groups[atom] = Group(names[atom], where[0].size, tuple(where), copies, within)
+    return groups
+
+
+def placed(
+    name: str, index: int, axis: Expression, merging: Merging
+) -> Iterator[tuple[Atom, Occurrence]]:
+    """Yield every atom of one resolved axis and where it stands; merged ones as the first."""
+    merged: dict[Atom, dict[Atom, list[Occurrence]]] = {}
+    for place in places(axis):
+        atom, size = place.atom, place.atom.size
+        own = Occurrence(name, index, place.start, place.outer, size, place.inner)
+        first = merging.first.get(atom)
+        if first is None:
+            yield atom, own
+        else:
+            merged.setdefault(first, {}).setdefault(atom, []).append(own)
+    for first, found in merged.items():
+        for own in zip(*(found[atom] for atom in merging.members[first]), strict=True):
+            yield first, combined(own)
 
 
 def nested_occurrences(
@@ -159,4 +157,7 @@ def _standing(occurrence: Occurrence) -> str:
     """Return `[start:stop]`, with the factors around the group where there are any."""
     o = occurrence
     factors = f" {o.outer}×({o.size})×{o.inner}" if o.outer * o.inner > 1 else ""
-    return f"[{o.start}:{o.stop}{factors}]"
+    shown = [f"{start}:{stop}" for start, stop in o.stretches]
+    if len(shown) > MOST_STRETCHES:
+        shown[1:-1] = ["…"]
+    return f"[{', '.join(shown)}{factors}]"

@@ -16,7 +16,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from engine.symmetry.groups import Group, Occurrence
+from engine.symmetry.groups import Group
+from engine.symmetry.occurrence import Occurrence, places_of
 
 Perms = Mapping[str, Tensor]
 """Group name → vector, or matrix where it is nested; see `Permutation`."""
@@ -117,12 +118,13 @@ def _merged(
     place = block.index(occurrence.axis)
     left = prod(shape[axis] for axis in block[:place])
     right = prod(shape[axis] for axis in block[place + 1 :])
-    o = replace(occurrence, axis=index, inner=occurrence.inner * right)
-    if (o.start, occurrence.stop) == (0, length):
-        yield replace(o, outer=o.outer * left)
+    o, inner = occurrence, occurrence.inner * right
+    if (o.start, o.stop) == (0, length) and not o.pieces:
+        yield o.moved_to(index, 0, o.outer * left, inner, right)
         return
     for repetition in range(left):
-        yield replace(o, start=(repetition * length + o.start) * right)
+        start = (repetition * length + o.start) * right
+        yield o.moved_to(index, start, o.outer, inner, right)
 
 
 def axis_index(length: int, carried: Sequence[Carried], perms: Perms) -> Tensor:
@@ -136,11 +138,17 @@ def axis_index(length: int, carried: Sequence[Carried], perms: Perms) -> Tensor:
     Returns:
         int64 [length], on the permutations' device.
     """
-    if len(carried) == 1 and carried[0].occurrence.size == length:
-        return perms[carried[0].group]
-    index = torch.arange(length, device=perms[carried[0].group].device)
+    only = carried[0]
+    if len(carried) == 1 and only.occurrence.size == length and not only.occurrence.pieces:
+        return perms[only.group]
+    index = torch.arange(length, device=perms[only.group].device)
     for one in carried:
         o, p = one.occurrence, perms[one.group]
+        if o.pieces:
+            places = places_of(o).to(index.device)
+            shown = index[places[:, p].reshape(-1)]
+            index = index.index_copy(0, places.reshape(-1), shown)
+            continue
         stretch = index[o.start : o.stop].view(o.outer, o.size, o.inner)
         permuted = stretch[:, p] if o.under is None else stretch.gather(1, _orders(o, p))
         index = torch.cat((index[: o.start], permuted.reshape(-1), index[o.stop :]))
@@ -167,7 +175,7 @@ def copies_in(occurrence: Occurrence) -> Tensor:
     """
     o, under = occurrence, occurrence.under
     assert under is not None
-    places = torch.arange(o.start, o.stop).view(o.outer, o.size, o.inner)[:, 0]
+    places = places_of(o)[:, 0]
     copies = (places - under.start) // under.inner % under.size
     inside = (places >= under.start) & (places < under.stop)
     return copies.where(inside, OUTSIDE)

@@ -68,6 +68,10 @@ class Nesting:
         """Return the atom that an atom stands under, None where it is not nested."""
         return self._pairs.get(inner)
 
+    def atoms(self) -> set[Atom]:
+        """Return all atoms that are nested or that others are nested under."""
+        return {*self._pairs, *self._pairs.values()}
+
     def is_same(self, atom: Atom, other: Atom) -> bool:
         """Return whether two atoms stand for the same units."""
         return self._same.get(atom, atom) is self._same.get(other, other)
@@ -181,7 +185,7 @@ class _Search:
 def _terms(axis: Expression) -> list[Term]:
     """Return the terms of a resolved axis, none where there are too many."""
     if isinstance(axis, Atom):
-        return [(axis,)]
+        return [(axis,)] if axis.size > 1 else [()]
     if isinstance(axis, Concat):
         parts = [_terms(part) for part in axis.parts]
         found = list(dict.fromkeys(chain.from_iterable(parts)))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import lgamma, log, prod
+from math import log, prod
 
 import torch
 from torch import Tensor
 
 from engine.errors import SymmetryError
-from engine.symmetry.groups import Group, Occurrence
+from engine.symmetry.groups import Group, log_copies
 from engine.symmetry.layout import Layout, axis_index, layouts
+from engine.symmetry.occurrence import Occurrence
 from engine.symmetry.permutation import Permutation
 from engine.symmetry.report import Report
 
@@ -35,7 +36,7 @@ class Symmetry:
     @cached_property
     def log10_copies(self) -> float:
         """log10 of the number of permutations: Σ log10(n!) over the groups and their copies."""
-        return sum(group.copies * lgamma(group.size + 1) for group in self.groups) / log(10)
+        return log_copies(self.groups) / log(10)
 
     @cached_property
     def moved_parameters(self) -> int:
@@ -140,7 +141,8 @@ class Symmetry:
     def _unmoved(self, name: str, axis: int) -> int:
         covered = torch.zeros(self.shapes[name][axis], dtype=torch.bool)
         for occurrence in self._on_axis.get((name, axis), ()):
-            covered[occurrence.start : occurrence.stop] = True
+            for start, stop in occurrence.stretches:
+                covered[start:stop] = True
         return int((~covered).sum())
 
     @cached_property

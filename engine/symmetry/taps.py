@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from torch import fx
 
 from engine.program import Program
-from engine.symmetry.axes import Atom, Expression, places
-from engine.symmetry.derive import Walk
-from engine.symmetry.groups import Group, Occurrence, collect_groups, nested_occurrences
-from engine.symmetry.nesting import find_nesting
+from engine.symmetry.axes import Atom, places
+from engine.symmetry.derive import searched
+from engine.symmetry.groups import Group, nested_occurrences, placed
+from engine.symmetry.occurrence import Occurrence
 from engine.symmetry.rules import Value, tensors_of
 from engine.symmetry.sizes import FIRST_PRIME
 
@@ -72,28 +72,13 @@ class _Search:
     """The values of one graph and the groups that stand in them."""
 
     def __init__(self, program: Program) -> None:
-        walk = Walk(program)
-        walk.run()
+        walk, found = searched(program)
         self.nodes: Sequence[fx.Node] = list(program.graph_module.graph.nodes)
         self.values = walk.values
         self.algebra = walk.algebra
-        self.nesting = find_nesting(
-            walk.spaces, walk.contacts, walk.parameters.values(), walk.algebra
-        )
-        axes = {
-            name: [walk.algebra.resolve(axis) for axis in held]
-            for name, held in walk.parameters.items()
-        }
-        groups = collect_groups(axes, walk.produced, walk.algebra, self.nesting)
-        self.groups = {group.name: group for group in groups}
-        where = {replace(o, under=None): group for group in groups for o in group.occurrences}
-        self.group_of: dict[Atom, Group] = {}
-        for name, held in axes.items():
-            for own in (
-                own for index, axis in enumerate(held) for own in _places(name, index, axis)
-            ):
-                if (group := where.get(own[1])) is not None:
-                    self.group_of[own[0]] = group
+        self.nesting, self.merging = found.nesting, found.merging
+        self.group_of: Mapping[Atom, Group] = found.groups
+        self.groups = {group.name: group for group in found.groups.values()}
         self.fed = _fed_by_inputs(program, self.nodes)
         self.held = {node: self._places_in(node) for node in self.nodes if node in self.fed}
 
@@ -144,7 +129,7 @@ class _Search:
         return [
             own
             for index, axis in enumerate(value)
-            for own in _places(node.name, index, self.algebra.resolve(axis))
+            for own in placed(node.name, index, self.algebra.resolve(axis), self.merging)
         ]
 
     def _is_summed_after(self, node: fx.Node, atom: Atom) -> bool:
@@ -155,7 +140,7 @@ class _Search:
 
     def _holds(self, value: Value, atom: Atom) -> bool:
         return any(
-            place.atom is atom
+            self.merging.first.get(place.atom, place.atom) is atom
             for axes in tensors_of(value)
             for axis in axes
             for place in places(self.algebra.resolve(axis))
@@ -171,21 +156,13 @@ class _Search:
         return node
 
 
-def _places(name: str, index: int, axis: Expression) -> Iterator[tuple[Atom, Occurrence]]:
-    for place in places(axis):
-        yield (
-            place.atom,
-            Occurrence(name, index, place.start, place.outer, place.atom.size, place.inner),
-        )
-
-
 def _by_batch(place: Occurrence) -> Occurrence | None:
     """Return a place with what the batch decides left open, None where that does not go."""
     if place.start >= FIRST_PRIME or place.inner >= FIRST_PRIME:
         return None
     if place.outer < FIRST_PRIME:
         return place
-    return None if place.start else replace(place, outer=FROM_BATCH)
+    return None if place.start or place.pieces else replace(place, outer=FROM_BATCH)
 
 
 def _fed_by_inputs(program: Program, nodes: Sequence[fx.Node]) -> set[fx.Node]:

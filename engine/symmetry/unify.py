@@ -9,7 +9,6 @@ brought up to date by `resolve`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import accumulate
 
 from engine.symmetry.axes import (
@@ -22,103 +21,28 @@ from engine.symmetry.axes import (
     atoms,
     common_block,
 )
+from engine.symmetry.normal_forms import SINGLE, NormalForms
 
 NO_REFINEMENT = "it is divided in two ways that have no common refinement"
-SINGLE = "it is a single unit"
 
 
 class NoRefinementError(Exception):
     """An axis cannot be divided as asked; the caller fixes it."""
 
 
-class Algebra:
+class Algebra(NormalForms):
     """The state of one derivation: links between atoms, and fixed atoms with their reasons."""
 
-    def __init__(self) -> None:
-        self._links: dict[Atom, Expression] = {}
-        self._reasons: dict[Atom, str] = {}
-        self._unvarying: set[Atom] = set()
+    def __init__(self, *, scattering: bool = True) -> None:
+        super().__init__()
+        self.scattering = scattering
+        """Whether axes may be divided into single units (`scattered.py`)."""
+        self.scattered = False
         self._met: list[tuple[Expression, Expression]] = []
-
-    # --- making axes -------------------------------------------------------------------
-
-    def free(self, size: int) -> Expression:
-        """Return an axis that nothing constrains yet."""
-        if size < 2:
-            return ONE if size else EMPTY
-        return Atom(size)
-
-    def unvarying(self, size: int) -> Expression:
-        """Return an axis whose permutation leaves the one tensor that has it as it is."""
-        axis = self.free(size)
-        self._unvarying.update(atoms(axis))
-        return axis
-
-    def fixed(self, size: int, reason: str) -> Expression:
-        """Return an axis whose order carries a meaning, and why."""
-        if size < 2:
-            return ONE if size else EMPTY
-        atom = Atom(size)
-        self._reasons[atom] = reason
-        return atom
-
-    def product(self, factors: Sequence[Expression]) -> Expression:
-        """Return the normal form of a product of resolved axes, outer to inner."""
-        flat: list[Expression] = []
-        for factor in factors:
-            pieces = factor.factors if isinstance(factor, Product) else (factor,)
-            for piece in pieces:
-                if flat and self.is_fixed(flat[-1]) and self.is_fixed(piece):
-                    flat[-1] = self.fixed(flat[-1].size * piece.size, self.reason(flat[-1]))
-                else:
-                    flat.append(piece)
-        if flat and isinstance(flat[0], Concat) and len(flat) > 1:
-            return self.concat([self.product((part, *flat[1:])) for part in flat[0].parts])
-        return flat[0] if len(flat) == 1 else Product(tuple(flat))
-
-    def concat(self, parts: Sequence[Expression]) -> Expression:
-        """Return the normal form of a concatenation of resolved axes."""
-        flat: list[Expression] = []
-        for part in parts:
-            for piece in part.parts if isinstance(part, Concat) else (part,):
-                if flat and self.is_fixed(flat[-1]) and self.is_fixed(piece):
-                    reason = self.reason(piece if flat[-1].size == 1 else flat[-1])
-                    flat[-1] = self.fixed(flat[-1].size + piece.size, reason)
-                else:
-                    flat.append(piece)
-        return flat[0] if len(flat) == 1 else Concat(tuple(flat))
-
-    # --- looking at axes ---------------------------------------------------------------
-
-    def resolve(self, expression: Expression) -> Expression:
-        """Return the normal form under everything known so far."""
-        if isinstance(expression, Atom):
-            if expression not in self._links:
-                return expression
-            resolved = self.resolve(self._links[expression])
-            self._links[expression] = resolved
-            return resolved
-        if isinstance(expression, Product):
-            return self.product([self.resolve(factor) for factor in expression.factors])
-        return self.concat([self.resolve(part) for part in expression.parts])
-
-    def is_fixed(self, expression: Expression) -> bool:
-        """Return whether every atom of a resolved axis is fixed."""
-        if isinstance(expression, Atom):
-            return expression in self._reasons
-        return all(atom in self._reasons for atom in atoms(expression))
-
-    def reason(self, expression: Expression) -> str:
-        """Return why a resolved, fixed axis is fixed."""
-        return next((self._reasons[atom] for atom in atoms(expression)), SINGLE)
 
     def met_fixed(self) -> list[tuple[Expression, Expression]]:
         """Return pairs of axes that met, one of them fixed: they need no link, neither moves."""
         return [(self.resolve(left), self.resolve(right)) for left, right in self._met]
-
-    def is_unvarying(self, atom: Atom) -> bool:
-        """Return whether the one tensor that has an atom is the same under its permutations."""
-        return atom in self._unvarying
 
     # --- constraining axes -------------------------------------------------------------
 
@@ -126,7 +50,7 @@ class Algebra:
         """Fix every atom of an axis; atoms that are fixed already keep their reason."""
         for atom in atoms(self.resolve(expression)):
             self._reasons.setdefault(atom, reason)
-            self._unvarying.discard(atom)
+            self.constants.discard((atom,))
 
     def unify(self, left: Expression, right: Expression) -> None:
         """Make two axes of the same length permute together.
@@ -139,9 +63,9 @@ class Algebra:
             raise NoRefinementError(f"lengths {x.size} and {y.size} differ")
         if x == y:
             return
-        both = {*atoms(x), *atoms(y)}
-        if not both <= self._unvarying:  # what meets an axis that tensors vary along does so too
-            self._unvarying -= both
+        both = (*atoms(x), *atoms(y))
+        if not self.constants.holds_all(both):  # what meets an axis along which tensors vary
+            self.constants.discard(both)
         if self.is_fixed(x) or self.is_fixed(y):
             self._met.append((x, y))
         if self.is_fixed(x):
@@ -149,23 +73,27 @@ class Algebra:
         elif self.is_fixed(y):
             self.fix(x, self.reason(y))
         elif isinstance(x, Atom):
-            self._links[x] = y
+            self._link(x, y)
         elif isinstance(y, Atom):
-            self._links[y] = x
+            self._link(y, x)
         elif isinstance(x, Product) and isinstance(y, Product):
             self._unify_products(x, y)
         else:
             self._unify_pieces(x, y)
+
+    def _link(self, atom: Atom, other: Expression) -> None:
+        self._links[atom] = other
+        self.constants.meet(atom, atoms(other))
 
     def _unify_pieces(self, x: Expression, y: Expression) -> None:
         left, right = [x], [y]  # stacks: the next piece is the last
         while left:
             p, q = self._next_piece(left), self._next_piece(right)
             if p.size > q.size:
-                p, tail = self.cut(p, q.size)
+                p, tail = self._cut(p, q.size)
                 left.append(tail)
             elif q.size > p.size:
-                q, tail = self.cut(q, p.size)
+                q, tail = self._cut(q, p.size)
                 right.append(tail)
             self.unify(p, q)
 
@@ -193,7 +121,43 @@ class Algebra:
     # --- dividing axes -----------------------------------------------------------------
 
     def cut(self, expression: Expression, offset: int) -> tuple[Expression, Expression]:
-        """Cut an axis in two after `offset` units, 0 < offset < size."""
+        """Cut an axis in two after `offset` units, 0 < offset < size; a single unit is fixed."""
+        parts = self._cut(expression, offset)
+        for part in parts:
+            self._fix_single(part)
+        return parts
+
+    def segment(self, expression: Expression, start: int, stop: int) -> Expression:
+        """Return the stretch [start, stop) of an axis; a single unit is fixed."""
+        part = self._segment(expression, start, stop)
+        self._fix_single(part)
+        return part
+
+    def units(self, expression: Expression) -> list[Expression]:
+        """Divide an axis into single units that may go ways of their own (`scattered.py`)."""
+        self.scattered = True
+        x = self.resolve(expression)
+        if isinstance(x, Concat):
+            return [unit for part in x.parts for unit in self.units(part)]
+        if isinstance(x, Product):
+            outer, inner = self.units(x.factors[0]), self.units(Product(x.factors[1:]))
+            return [self.product((left, right)) for left in outer for right in inner]
+        if x.size == 1:
+            return [x]
+        parts = [Atom(1) for _ in range(x.size)]
+        if x in self._reasons:
+            self._reasons |= dict.fromkeys(parts, self._reasons[x])
+        else:
+            for part in parts:
+                self.constants.hand_on(x, part)
+            self._links[x] = Concat(tuple(parts))
+        return list(parts)
+
+    def _fix_single(self, part: Expression) -> None:
+        if part.size == 1:
+            self.fix(part, SINGLE)
+
+    def _cut(self, expression: Expression, offset: int) -> tuple[Expression, Expression]:
         x = self.resolve(expression)
         if isinstance(x, Atom):
             return self._cut_atom(x, offset)
@@ -201,21 +165,22 @@ class Algebra:
             return self._cut_concat(x, offset)
         return self._cut_product(x, offset)
 
-    def segment(self, expression: Expression, start: int, stop: int) -> Expression:
-        """Return the stretch [start, stop) of an axis; of length 0 where it is empty."""
+    def _segment(self, expression: Expression, start: int, stop: int) -> Expression:
         if start >= stop:
             return EMPTY
         x = self.resolve(expression)
         if stop < x.size:
-            x, _ = self.cut(x, stop)
-        return self.cut(x, start)[1] if start else x
+            x, _ = self._cut(x, stop)
+        return self._cut(x, start)[1] if start else x
 
     def _cut_product(self, x: Product, offset: int) -> tuple[Expression, Expression]:
         first, rest = x.factors[0], Product(x.factors[1:])
         index, remainder = divmod(offset, rest.size)
-        before = self.segment(first, 0, index)
-        after = self.segment(first, index + bool(remainder), first.size)
-        middle = self.cut(rest, remainder) if remainder else (EMPTY, EMPTY)
+        before = self._segment(first, 0, index)
+        after = self._segment(first, index + bool(remainder), first.size)
+        if remainder:  # the unit that is torn apart is told by its place
+            self.segment(first, index, index + 1)
+        middle = self._cut(rest, remainder) if remainder else (EMPTY, EMPTY)
         rest = self.resolve(rest)
         head = [self.product((self.resolve(before), rest))] if before.size else []
         tail = [self.product((self.resolve(after), rest))] if after.size else []
@@ -234,7 +199,9 @@ class Algebra:
         return head, tail
 
     def _part(self, atom: Atom, size: int) -> Expression:
-        return self.unvarying(size) if atom in self._unvarying else self.free(size)
+        part = Atom(size)
+        self.constants.hand_on(atom, part)
+        return part
 
     def _cut_concat(self, concat: Concat, offset: int) -> tuple[Expression, Expression]:
         ends = list(accumulate(part.size for part in concat.parts))
@@ -242,7 +209,7 @@ class Algebra:
         if ends[index] == offset:
             return self.concat(concat.parts[: index + 1]), self.concat(concat.parts[index + 1 :])
         part = concat.parts[index]
-        head, tail = self.cut(part, offset - (ends[index] - part.size))
+        head, tail = self._cut(part, offset - (ends[index] - part.size))
         before, after = (
             [self.resolve(p) for p in concat.parts[s]]
             for s in (slice(index), slice(index + 1, None))

@@ -19,12 +19,13 @@ def renewed(algebra: Algebra, axes: Sequence[Expression]) -> tuple[Expression, .
     all of them alike.
     """
     resolved = [algebra.resolve(axis) for axis in axes]
-    old = {atom for axis in resolved for atom in atoms(axis) if algebra.is_unvarying(atom)}
-    new = {atom: algebra.unvarying(atom.size) for atom in old}
+    constants = algebra.constants
+    old = {atom for axis in resolved for atom in atoms(axis) if atom in constants}
+    new = constants.renewed(old)
     return tuple(_with(axis, new) for axis in resolved) if new else tuple(resolved)
 
 
-def _with(axis: Expression, new: Mapping[Atom, Expression]) -> Expression:
+def _with(axis: Expression, new: Mapping[Atom, Atom]) -> Expression:
     if isinstance(axis, Atom):
         return new.get(axis, axis)
     if isinstance(axis, Product):

@@ -92,6 +92,43 @@ def mixed_symmetry() -> Symmetry:
     )
 
 
+def scattered_symmetry() -> Symmetry:
+    """Return a group of units on several stretches, with one that stands between them."""
+    around, every = ((0, 2), (5, 2)), ((0, 1), (2, 1), (4, 1), (6, 1))
+    scattered = [
+        Occurrence("up", 0, 0, 1, 4, 1, pieces=around),
+        Occurrence("down", 1, 0, 1, 4, 1, pieces=every),
+        Occurrence("flat", 1, 0, 1, 4, 3, pieces=((0, 2), (12, 2))),
+        Occurrence("heads", 0, 1, 2, 4, 1, pieces=((1, 1), (5, 3))),
+        Occurrence("square", 0, 0, 1, 4, 1, pieces=around),
+        Occurrence("square", 1, 0, 1, 4, 1, pieces=((4, 3), (0, 1))),
+    ]
+    between = [
+        Occurrence("up", 0, 2, 1, 3, 1),
+        Occurrence("down", 1, 1, 1, 3, 1, pieces=((1, 1), (3, 1), (5, 1))),
+        Occurrence("flat", 0, 0, 1, 3, 1),
+        Occurrence("flat", 1, 6, 2, 3, 1),
+        Occurrence("square", 0, 2, 1, 3, 1),
+    ]
+    shapes = {"up": (7, 3), "down": (2, 7), "flat": (3, 18), "heads": (12, 2), "square": (7, 7)}
+    groups = (Group("around", 4, tuple(scattered)), Group("between", 3, tuple(between)))
+    return Symmetry(groups, Report((), ()), shapes, frozenset(shapes))
+
+
+def places(o: Occurrence) -> list[list[int]]:
+    """Return the places of all units of an occurrence, once per unit outside and inside it."""
+    pieces = o.pieces or ((o.start, o.size),)
+    return [
+        [
+            start + (outside * units + unit) * o.inner + inside
+            for start, units in pieces
+            for unit in range(units)
+        ]
+        for outside in range(o.outer)
+        for inside in range(o.inner)
+    ]
+
+
 def oracle(
     symmetry: Symmetry, a: Mapping[str, Tensor], b: Mapping[str, Tensor], perms: Mapping
 ) -> tuple[float, dict[str, Tensor]]:
@@ -103,12 +140,10 @@ def oracle(
             matrix = torch.eye(group.size, dtype=torch.float64)[perms[group.name]]
             matrix.requires_grad_()
             matrices[group.name].append(matrix)
-            eyes = [torch.eye(n, dtype=torch.float64) for n in (o.outer, o.inner)]
-            block = torch.kron(torch.kron(eyes[0], matrix), eyes[1])
             length = symmetry.shapes[o.parameter][o.axis]
-            before = torch.eye(o.start, dtype=torch.float64)
-            after = torch.eye(length - o.stop, dtype=torch.float64)
-            whole = torch.block_diag(before, block, after)
+            whole = torch.eye(length, dtype=torch.float64)
+            for own in map(torch.tensor, places(o)):
+                whole = whole.index_put((own[:, None], own[None]), matrix)
             moved = torch.tensordot(whole, permuted[o.parameter], dims=([1], [o.axis]))
             permuted[o.parameter] = moved.movedim(0, o.axis)
     total = sum((a[name].double() * permuted[name]).sum() for name in a)

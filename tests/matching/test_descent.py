@@ -16,6 +16,7 @@ SYMMETRIES = {
     "mlp": hand.mlp_symmetry(3, 5, 4, 2),
     "twice": hand.twice_symmetry(5),
     "mixed": hand.mixed_symmetry(),
+    "scattered": hand.scattered_symmetry(),
 }
 
 

@@ -14,6 +14,7 @@ SYMMETRIES = {
     "mlp": hand.mlp_symmetry(3, 5, 4, 2),
     "twice": hand.twice_symmetry(5),
     "mixed": hand.mixed_symmetry(),
+    "scattered": hand.scattered_symmetry(),
 }
 
 
@@ -44,6 +45,9 @@ def test_overlap_is_of_one_axis_and_shared_places():
     assert one.overlaps(Carried("h", Occurrence("w", 0, 2, 1, 3, 1)))
     assert not one.overlaps(Carried("h", Occurrence("w", 0, 3, 1, 3, 1)))
     assert not one.overlaps(Carried("h", Occurrence("w", 1, 0, 1, 3, 1)))
+    between = Carried("h", Occurrence("w", 0, 0, 1, 4, 1, pieces=((0, 2), (5, 2))))
+    assert not between.overlaps(Carried("g", Occurrence("w", 0, 2, 1, 3, 1)))
+    assert between.overlaps(Carried("g", Occurrence("w", 0, 2, 1, 4, 1)))
 
 
 @pytest.mark.parametrize("name", SYMMETRIES)

@@ -18,7 +18,7 @@ import torch
 
 from engine.errors import ProofError
 from engine.program import Program, capture
-from engine.symmetry import Symmetry, derive, derive_symmetry, prove
+from engine.symmetry import Symmetry, derive_symmetry, prove, walk
 from engine.symmetry.axes import Expression
 from engine.symmetry.rules import RULES, Call, Rule, Value
 from engine.symmetry.rules.pointwise import pointwise
@@ -101,7 +101,7 @@ def _net(case: Case) -> Net:
     except NotImplementedError:
         program = capture(module, x)
     used: set[Rule] = set()
-    find = derive._find_rule
+    find = walk._find_rule
 
     def noting(target: object) -> Rule | None:
         found = find(target)
@@ -109,7 +109,7 @@ def _net(case: Case) -> Net:
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(derive, "_find_rule", noting)
+        patch.setattr(walk, "_find_rule", noting)
         symmetry = derive_symmetry(program)
     return Net(case, module, program, symmetry, frozenset(used))
 
@@ -163,7 +163,7 @@ def broken(patch: pytest.MonkeyPatch, own: Rule, wrong: Rule) -> None:
         if entered is own:
             patch.setitem(RULES, name, wrong)
     if own is pointwise:
-        patch.setattr(derive, "pointwise", wrong)
+        patch.setattr(walk, "pointwise", wrong)
 
 
 def tried(net: Net, own: Rule, wrong: Callable[[Call], Value]) -> bool:

@@ -12,7 +12,7 @@ from tests.symmetry.grammar.oracle import Oracle, permuted
 from tests.symmetry.grammar.recorder import record
 from tests.symmetry.random_nets import BATCH, example, random_net
 
-NETS = 330
+NETS = 375
 EXPORTED = 30
 """One network in so many goes through `torch.export`; the others are recorded."""
 

@@ -15,22 +15,36 @@ from engine.symmetry.rules import (
     strided,
 )
 from engine.symmetry.rules.apart import followed, joined, tensors_of
-from engine.symmetry.rules.registry import RULES, Apart, Axes, Call, NoRuleError, Rule, Value, rule
+from engine.symmetry.rules.folded import divided, merged
+from engine.symmetry.rules.registry import (
+    RULES,
+    Apart,
+    Axes,
+    Call,
+    Folded,
+    NoRuleError,
+    Rule,
+    Value,
+    rule,
+)
 
 __all__ = [
     "RULES",
     "Apart",
     "Axes",
     "Call",
+    "Folded",
     "NoRuleError",
     "Rule",
     "Value",
     "attention",
     "contraction",
+    "divided",
     "followed",
     "gather",
     "join",
     "joined",
+    "merged",
     "norm",
     "pointwise",
     "products",

@@ -14,7 +14,7 @@ from itertools import accumulate
 from torch import fx
 
 from engine.symmetry.rules.lookahead import DIVIDERS, along, moved, op_name
-from engine.symmetry.rules.registry import RULES, Apart, Axes, Call, Value, replaced
+from engine.symmetry.rules.registry import RULES, Apart, Axes, Call, Folded, Value, replaced
 from engine.symmetry.unify import Algebra
 
 
@@ -22,6 +22,8 @@ def tensors_of(value: Value) -> list[Axes]:
     """Return the axes of every tensor of a value, of every stretch by itself."""
     if isinstance(value, Apart):
         return list(value.parts)
+    if isinstance(value, Folded):
+        return [(*(a for i, a in enumerate(value.axes) if i not in value.dims), value.whole)]
     if isinstance(value, list):
         return [axes for axes in value if axes is not None]
     return [] if value is None else [value]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from engine.symmetry.axes import Expression
 from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, replaced, rule
 
 
@@ -30,5 +29,5 @@ def _repeated(call: Call, q: Axes, part: Axes) -> Axes:
     if q[-3].size % have:
         raise NoRuleError
     algebra = call.algebra
-    copies: Expression = algebra.unvarying(q[-3].size // have)
+    copies = algebra.unvarying(q[-3].size // have)
     return replaced(part, at, algebra.product([algebra.resolve(part[-3]), copies]))

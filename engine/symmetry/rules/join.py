@@ -150,7 +150,5 @@ def _padded(call: Call, axis: Expression, before: int, after: int) -> Expression
     """Return an axis with constant units around it; negative counts crop."""
     algebra = call.algebra
     kept = algebra.segment(axis, max(-before, 0), axis.size - max(-after, 0))
-    parts = [algebra.unvarying(before)] if before > 0 else []
-    parts.append(algebra.resolve(kept))
-    parts += [algebra.unvarying(after)] if after > 0 else []
-    return algebra.concat(parts)
+    front, behind = algebra.alike(max(before, 0), max(after, 0))
+    return algebra.concat([front, algebra.resolve(kept), behind])

@@ -59,6 +59,7 @@ def group_norm(call: Call) -> Value:
     except NoRefinementError:
         for border in range(size, x[1].size, size):
             call.algebra.cut(x[1], border)
+        call.acted.append(x[1])  # units of two groups cannot be exchanged
         (group,) = call.fixed((groups,), "normalises groups of channels")
     for name in ("weight", "bias"):
         vector = call.optional(name)

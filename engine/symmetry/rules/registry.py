@@ -30,7 +30,21 @@ class Apart:
     """All axes of every stretch; they differ in more than the dimension itself."""
 
 
-Value = Axes | list[Axes] | Apart | None
+@dataclass(frozen=True)
+class Folded:
+    """A tensor in which one axis is laid out along several dimensions, until they are merged."""
+
+    axes: Axes
+    """The other axes; a fixed one stands for each of those dimensions."""
+
+    dims: tuple[int, ...]
+    """Where those dimensions stand now, in the order in which they divided the axis."""
+
+    whole: Expression
+    """The axis."""
+
+
+Value = Axes | list[Axes] | Apart | Folded | None
 """What is known of a node: a tensor's axes, several tensors, or nothing (no tensor)."""
 
 Shape = tuple[int, ...]

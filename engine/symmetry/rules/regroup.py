@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
 from engine.symmetry.axes import ONE, Expression
+from engine.symmetry.rules.folded import are_merged, blocks
 from engine.symmetry.rules.lookahead import boundaries
-from engine.symmetry.rules.registry import Apart, Axes, Call, NoRuleError, Shape, Value, rule
+from engine.symmetry.rules.registry import (
+    Apart,
+    Axes,
+    Call,
+    Folded,
+    NoRuleError,
+    Shape,
+    Value,
+    replaced,
+    rule,
+)
+from engine.symmetry.scattered import may_scatter
 from engine.symmetry.unify import NO_REFINEMENT, NoRefinementError
+
+SHUFFLE = "moves units by their place"
 
 
 @rule(
@@ -22,33 +36,23 @@ def regroup(call: Call) -> Value:
     if "dtype" in call.arguments:
         raise NoRuleError  # a bit cast
     x = call.axes("self")
-    return _taken_apart(call, x, call.shape) or regrouped(call, x, call.shape)
+    return (
+        _taken_apart(call, x, call.shape)
+        or _laid_out(call, x, call.shape)
+        or regrouped(call, x, call.shape)
+    )
 
 
 def regrouped(call: Call, axes: Axes, shape: Shape) -> Axes:
     """Return the axes of a row-major view of another shape."""
+    if 0 in shape:
+        raise NoRuleError
     result: list[Expression] = [ONE] * len(shape)
-    for sources, targets in _blocks([axis.size for axis in axes], shape):
+    for sources, targets in blocks([axis.size for axis in axes], shape):
         divided = _divided(call, [axes[i] for i in sources], [shape[j] for j in targets])
         for target, axis in zip(targets, divided, strict=True):
             result[target] = axis
     return tuple(result)
-
-
-def _blocks(have: Sequence[int], want: Shape) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the smallest stretches of dimensions, old and new, that have the same length."""
-    if 0 in want:
-        raise NoRuleError
-    sources = [i for i, size in enumerate(have) if size != 1]
-    targets = [j for j, size in enumerate(want) if size != 1]
-    while targets:
-        old, new = [sources.pop(0)], [targets.pop(0)]
-        while (left := prod(have[i] for i in old)) != (right := prod(want[j] for j in new)):
-            if left < right:
-                old.append(sources.pop(0))
-            else:
-                new.append(targets.pop(0))
-        yield old, new
 
 
 def _divided(call: Call, block: Sequence[Expression], sizes: Sequence[int]) -> list[Expression]:
@@ -66,6 +70,19 @@ def _divided(call: Call, block: Sequence[Expression], sizes: Sequence[int]) -> l
     return [whole, *result]
 
 
+def _laid_out(call: Call, x: Axes, shape: Shape) -> Folded | None:
+    """Return the view as one axis laid out along dimensions that are merged again, if it is."""
+    for sources, targets in blocks([axis.size for axis in x], shape):
+        if len(sources) > 1 or len(targets) < 2 or not are_merged(call.node, targets):
+            continue
+        whole = x[sources[0]]
+        if may_scatter(call.algebra, whole):
+            stand_in = call.fixed((whole.size,), SHUFFLE)
+            axes = regrouped(call, replaced(x, sources[0], *stand_in), shape)
+            return Folded(axes, tuple(targets), call.algebra.resolve(whole))
+    return None
+
+
 def _taken_apart(call: Call, x: Axes, shape: Shape) -> Apart | None:
     """Return the view as stretches of a dimension that is divided later, if there is one.
 
@@ -76,8 +93,8 @@ def _taken_apart(call: Call, x: Axes, shape: Shape) -> Apart | None:
         cuts = boundaries(call.node, dim)
         if not cuts:
             continue
-        blocks = _blocks([axis.size for axis in x], shape)
-        inside = next(([j for j in new if j > dim] for _, new in blocks if dim in new), [])
+        own = blocks([axis.size for axis in x], shape)
+        inside = next(([j for j in new if j > dim] for _, new in own if dim in new), [])
         if not inside:
             continue
         each = prod(shape[j] for j in inside)

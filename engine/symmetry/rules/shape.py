@@ -9,6 +9,7 @@ from engine.symmetry.rules.registry import (
     dimension,
     rule,
 )
+from engine.symmetry.scattered import may_scatter, taken
 
 PLACE = "moves positions by their place"
 
@@ -143,8 +144,13 @@ def gather_positions(call: Call) -> Value:
 @rule("channel_shuffle", "native_channel_shuffle")
 def channel_shuffle(call: Call) -> Value:
     """Channels (group, inner) become (inner, group)."""
-    x, algebra = call.axes("self"), call.algebra
-    group, inner = call.split(x[1], x[1].size // call.integer("groups"))
+    x, algebra, groups = call.axes("self"), call.algebra, call.integer("groups")
+    if may_scatter(algebra, x[1]):
+        numbers = range(x[1].size)
+        inside = x[1].size // groups
+        order = [number for first in numbers[:inside] for number in numbers[first::inside]]
+        return (x[0], taken(algebra, x[1], order), *x[2:])
+    group, inner = call.split(x[1], x[1].size // groups)
     return (x[0], algebra.product([inner, algebra.resolve(group)]), *x[2:])
 
 

@@ -93,6 +93,7 @@ def gated(net: Net) -> None:
 
     net.then(forward, 4)
     net.ledger.stream = (net.ledger.fresh(4),)
+    net.ledger.stand_twice(net.ledger.stream)
 
 
 @step(counted=True)

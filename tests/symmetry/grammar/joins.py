@@ -26,6 +26,8 @@ def halves_swapped(net: Net) -> None:
     axis = net.axis
     net.then(lambda x: torch.cat(x.chunk(2, axis)[::-1], axis))
     left, right = net.ledger.cut(net.width // 2)
+    net.ledger.read(left)
+    net.ledger.read(right)
     net.ledger.stream = (*right, *left)
 
 
@@ -37,6 +39,7 @@ def halves_added(net: Net) -> None:
     net.then(lambda x: sum(x.split(half, axis)), half)
     left, right = net.ledger.cut(half)
     net.ledger.tie(left, right)
+    net.ledger.stand_twice(right)
     net.ledger.stream = left
 
 
@@ -52,7 +55,9 @@ def part_passes_by(net: Net) -> None:
         lambda x: torch.cat([x.narrow(axis, 0, kept), layer(x.narrow(axis, kept, rest))], axis),
         kept + 4,
     )
-    head, _ = net.ledger.cut(kept)
+    head, others = net.ledger.cut(kept)
+    net.ledger.read(head)
+    net.ledger.read(others)
     net.ledger.stream = (*head, net.ledger.fresh(4))
 
 
@@ -66,6 +71,7 @@ def cropped(net: Net) -> None:
     _, rest = net.ledger.cut(start)
     net.ledger.stream = rest
     net.ledger.stream, _ = net.ledger.cut(size)
+    net.ledger.read(net.ledger.stream)
 
 
 @step()
@@ -74,9 +80,10 @@ def padded(net: Net) -> None:
 
     Every layer permutes them by itself: more groups than the ledger has words for.
     """
-    before, after = net.draw.choice(((0, 2), (1, 2), (2, 0)))
+    before, after = net.draw.choice(((0, 2), (1, 2), (2, 0), (1, 1), (2, 2)))
     zeros = (0, 0) * (len(net.space) if net.axis == 1 else 0)
     net.then(lambda x: F.pad(x, (*zeros, before, after)), net.width + before + after)
+    net.ledger.stream = (net.ledger.fresh(net.width),)
 
 
 @step(counted=True)
@@ -84,6 +91,7 @@ def doubled(net: Net) -> None:
     axis = net.axis
     layer = net.layer(2 * net.width, 5)
     net.then(lambda x: layer(torch.cat([x, x.relu()], axis)), 5)
+    net.ledger.stand_twice(net.ledger.stream)
     net.ledger.stream = (net.ledger.fresh(5),)
 
 
@@ -106,6 +114,7 @@ def one_unit_scales_all(net: Net) -> None:
     head, rest = net.ledger.cut(place)
     net.ledger.stream = rest
     one, rest = net.ledger.cut(1)
+    net.ledger.read(one)
     net.ledger.stream = (*head, *one, *rest)
 
 
@@ -174,3 +183,32 @@ def first_token_added(net: Net) -> None:
     token = net.held(1, 1, net.width)
     net.then(lambda x: torch.cat([token.value.expand(x.shape[0], -1, -1), x], 1))
     net.becomes("tokens", (net.positions + 1,))
+
+
+@step("features", *SPATIAL)
+def shortcut(net: Net) -> None:
+    """Option A of ResNets: a layer makes more channels, the shortcut is padded with zeros."""
+    zeros, more = (0, 0) * len(net.space), net.draw.choice((2, 4))
+    layer = net.layer(net.width, net.width + more)
+    pads = (*zeros, more // 2, more // 2)
+    net.then(lambda x: layer(x).tanh() + F.pad(x, pads), net.width + more)
+    net.ledger.stream = (net.ledger.fresh(net.width),)
+
+
+@step("features", *SPATIAL)
+def split_and_shuffled(net: Net) -> None:
+    """ShuffleNetV2: half of the channels passes, half goes through a layer; then a shuffle."""
+    if net.width % 2:
+        return
+    half, way = net.width // 2, net.draw.choice(("view", "op" if net.space else "view", "cut"))
+    layer = net.layer(half, half)
+
+    def forward(x):
+        passing, taken = x.chunk(2, 1)
+        both = torch.cat([passing, layer(taken)], 1)
+        if way == "op":
+            return F.channel_shuffle(both, 2)
+        dealt = both.unflatten(1, (2, half)).transpose(1, 2).flatten(1, 2)
+        return dealt if way == "view" else dealt[:, 1:]
+
+    net.then(forward, net.width - (way == "cut"))

@@ -22,11 +22,29 @@ class Ledger:
         self.fixed: set[int] = set()
         self.stream: tuple[int, ...] = ()
         self.known = True
+        self.marks: dict[int, frozenset[int]] = {}
+        self.twice: set[int] = set()
+        self.events = 0
 
     def fresh(self, size: int, copies: int = 1) -> int:
         """Return a new stretch of units that may be exchanged."""
         self.counts[len(self.counts)] = (copies, size)
+        self.marks[len(self.counts) - 1] = frozenset((self._event(),))
         return len(self.counts) - 1
+
+    def _event(self) -> int:
+        self.events += 1
+        return self.events
+
+    def read(self, stretches: Sequence[int]) -> None:
+        """Some op reads these stretches without the rest of their axis."""
+        event = frozenset((self._event(),))
+        for stretch in self.resolved(stretches):
+            self.marks[stretch] |= event
+
+    def stand_twice(self, stretches: Sequence[int]) -> None:
+        """Some axis holds these stretches twice: nobody asks which of their parts go together."""
+        self.twice.update(self.resolved(stretches))
 
     def resolved(self, stretches: Sequence[int]) -> tuple[int, ...]:
         """Return the stretches as they are after all that is known."""
@@ -50,6 +68,9 @@ class Ledger:
             i, j = self.resolved(pair)
             if i != j:
                 self.same[i] = j
+                self.marks[j] |= self.marks[i]
+                if i in self.twice:
+                    self.twice.add(j)
                 if i in self.fixed:
                     self.fixed.add(j)
 
@@ -65,6 +86,9 @@ class Ledger:
             size = self.counts[whole][1]
             halves = (self.fresh(offset), self.fresh(size - offset))
             self.pieces[whole] = halves
+            self.marks |= dict.fromkeys(halves, self.marks[whole])
+            if whole in self.twice:
+                self.twice.update(halves)
             if whole in self.fixed:
                 self.fixed.update(halves)
             head.append(halves[0])
@@ -82,4 +106,9 @@ class Ledger:
         if not self.known:
             return None
         free = {i for i in self.resolved(tuple(self.counts)) if i not in self.fixed}
-        return sorted(self.counts[i] for i in free if self.counts[i][1] > 1)
+        classes: dict[object, list[Count]] = {}
+        for i in free:  # parts of one stretch that everything reads together are one group
+            key = i if i in self.twice else self.marks[i]
+            classes.setdefault(key, []).append(self.counts[i])
+        sums = [(own[0][0], sum(size for _, size in own)) for own in classes.values()]
+        return sorted(count for count in sums if count[1] > 1)

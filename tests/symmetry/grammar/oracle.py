@@ -72,6 +72,10 @@ def shift(occurrence: Occurrence, here: Sequence[Tensor], p: Tensor) -> Tensor:
         here: the place of every element along every axis.
         p: a vector, W_new = W[p], or one row per unit under which the group stands.
     """
+    if occurrence.pieces:
+        return _between_pieces(occurrence, int(here[occurrence.axis].max()) + 1, p)[
+            here[occurrence.axis]
+        ]
     inside, unit = _unit(occurrence, here)
     if p.dim() == 1:
         source = p[unit]
@@ -79,6 +83,21 @@ def shift(occurrence: Occurrence, here: Sequence[Tensor], p: Tensor) -> Tensor:
         reached, row = _unit(occurrence.under, here)
         inside, source = inside & reached, p[row, unit]
     return torch.where(inside, (source - unit) * occurrence.inner, 0)
+
+
+def _between_pieces(o: Occurrence, length: int, p: Tensor) -> Tensor:
+    """Return by how much further every place of an axis with a scattered group comes from."""
+    shifts = torch.zeros(length, dtype=torch.long)
+    for outside in range(o.outer):
+        for inside in range(o.inner):
+            own = [
+                start + (outside * units + unit) * o.inner + inside
+                for start, units in o.pieces
+                for unit in range(units)
+            ]
+            for unit, place in enumerate(own):
+                shifts[place] = own[int(p[unit])] - place
+    return shifts
 
 
 def _unit(o: Occurrence, here: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

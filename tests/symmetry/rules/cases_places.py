@@ -64,7 +64,7 @@ PLACES = (
     flat("meshgrid", lambda h, p: h * torch.meshgrid(p.a, p.b, indexing="ij")[0].sum(1), 4, 5,
          a=(4,), b=(5,)),
     flat("every second", lambda h, p: (h @ p.v)[:, 1::2].relu(), 4, 4, v=(4, 9)),
-    flat("the only one of many", lambda h, p: h * (h[:, None] @ p.v)[:, ::3, 1::5][:, 0], 4, 3,
+    flat("the only one of many", lambda h, p: h * (h[:, None] @ p.v)[:, ::3, 1::5][:, 0], 4, 4,
          v=(4, 5)),
     flat("windows side by side", lambda h, p: (h @ p.v).unfold(1, 2, 2).sum(2), 4, 4, 2, v=(4, 8)),
     flat("overlapping windows", lambda h, p: (h @ p.v).unfold(1, 2, 1).sum(2), 4, v=(4, 5)),

@@ -73,7 +73,7 @@ SHAPE = (
         v=(4, 16, 1, 1),
     ),
     image("unfold", lambda h, p: p.v @ F.unfold(h, 2), 4, 4, v=(4, 16)),
-    image("channel_shuffle", lambda h, p: F.channel_shuffle(h, 2) * p.a, 2, 2, a=(4, 1, 1)),
+    image("channel_shuffle", lambda h, p: F.channel_shuffle(h, 2) * p.a, 4, a=(4, 1, 1)),
 )
 
 JOIN = (
@@ -84,14 +84,14 @@ JOIN = (
     flat("chunk and add", lambda h, p: sum((h @ p.v).chunk(2, 1)), 4, 4, v=(4, 8)),
     flat("split", lambda h, p: (h @ p.v).split([4, 3, 1], 1)[0], 3, 4, 4, v=(4, 8)),
     flat("unbind elsewhere", lambda h, p: sum((h[:, None] * p.a).unbind(1)), 4, a=(3, 1)),
-    flat("slice", lambda h, p: (h @ p.v)[:, 2:6], 2, 2, 4, 4, v=(4, 8)),
+    flat("slice", lambda h, p: (h @ p.v)[:, 2:6], 4, 4, 4, v=(4, 8)),
     flat("strided slice", lambda h, p: (h @ p.v)[:, ::2], 4, 4, v=(4, 8)),
     flat("strided slice of one", lambda h, p: (h @ p.v)[:, 3:4:2] * h, 3, 4, v=(4, 4)),
-    flat("narrow", lambda h, p: (h @ p.v).narrow(1, 1, 4), 3, 4, 4, v=(4, 8)),
-    flat("select", lambda h, p: h * (h @ p.v)[:, 1:2], 2, 4, v=(4, 4)),
-    flat("pad", lambda h, p: F.pad(h[:, 1:3], (1, 1)), 2),
+    flat("narrow", lambda h, p: (h @ p.v).narrow(1, 1, 4), 4, 4, 4, v=(4, 8)),
+    flat("select", lambda h, p: h * (h @ p.v)[:, 1:2], 3, 4, v=(4, 4)),
+    flat("pad", lambda h, p: F.pad(h[:, 1:3], (1, 1)), 2, 2, 2),
     flat("pad wide", lambda h, p: F.pad(h, (2, 3)) @ p.u, 2, 3, 4, 4, u=(9, 4)),
-    flat("crop by padding", lambda h, p: F.pad(h @ p.v, (-1, -2)), 2, 4, 4, v=(4, 7)),
+    flat("crop by padding", lambda h, p: F.pad(h @ p.v, (-1, -2)), 3, 4, 4, v=(4, 7)),
     flat(
         "circular pad",
         lambda h, p: F.pad(h[:, None], (2, 2), mode="circular")[:, 0] @ p.u,
