@@ -130,5 +130,6 @@ ARCHITECTURES = (
     Architecture("ShuffleNetV1", "ShuffleNet", lambda: Stacked(8, 8, ShuffleBlock(8, 8, 2),
                  ShuffleBlock(8, 8, 2)), PICTURE),
     Architecture("ShuffleNetV2", "ShuffleNet", lambda: Stacked(6, 16, ShuffleDown(6, 8),
-                 ShuffleUnit(16), ShuffleUnit(16)), PICTURE),
+                 ShuffleUnit(16), ShuffleUnit(16)), PICTURE,
+                 (6, 8, 2, 2, 4, 2, 2, 4, 8, 4, 4, 8, 8)),
 )  # fmt: skip

@@ -196,7 +196,7 @@ ARCHITECTURES = (
                  (6, 4, 4, 8, 4, 4, 6, 6, 12)),
     Architecture("ResNet, pre-activation", "ResNet", pre_activation, PICTURE, (6, 7, 10, 11)),
     Architecture("ResNet, option A shortcuts", "ResNet", lambda: basic("pad"), PICTURE,
-                 (6, 7, 2, 2, 11, 11)),
+                 (6, 7, 4, 11, 11)),
     Architecture("ResNet, stochastic depth", "ResNet", stochastic_depth, PICTURE, (6, 9)),
     Architecture("ResNet, GroupNorm", "ResNet", lambda: basic("projection", group_norm), PICTURE),
     Architecture("ResNeXt", "ResNeXt", lambda: bottleneck(groups=2), PICTURE),
