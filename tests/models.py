@@ -127,15 +127,15 @@ class ResNet(nn.Module):
 
 # The residual stream of a ResNet with projection shortcuts: one group per stage, one per
 # block inside. With option A the second stage's stream holds the first's in its middle: the
-# 3 shared channels stay one group, the 1 + 1 channels around them are groups of one unit,
-# which no permutation moves and which are therefore not listed.
+# 3 shared channels stay one group, the 1 + 1 channels around them, to which the shortcut adds
+# nothing, are one group of two.
 MODELS: tuple[Model, ...] = (
     Model("mlp", mlp, (12,), (6, 5)),
     Model("mlp-layernorm", lambda: mlp(norm=True), (12,), (6, 5)),
     Model("vgg", lambda: vgg("none"), (2, 8, 8), (4, 6, 5)),
     Model("vgg-batchnorm", lambda: vgg("batch"), (2, 8, 8), (4, 6, 5)),
     Model("vgg-layernorm", lambda: vgg("layer"), (2, 8, 8), (4, 6, 5)),
-    Model("resnet-a", lambda: ResNet("batch", "A"), (2, 8, 8), (3, 3, 5, 5)),
+    Model("resnet-a", lambda: ResNet("batch", "A"), (2, 8, 8), (3, 3, 5, 2, 5)),
     Model("resnet-b", lambda: ResNet("batch", "B"), (2, 8, 8), (3, 3, 5, 5, 5)),
     Model("resnet-3x3", lambda: ResNet("layer", "3x3"), (2, 8, 8), (3, 3, 5, 5, 5)),
 )
