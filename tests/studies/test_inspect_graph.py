@@ -73,8 +73,8 @@ def test_a_residual_net_with_projections():
     assert "layer1.0.bn1.running_mean" in graph[2]["parameters"]
 
 
-def test_padded_shortcuts_leave_fixed_stretches():
-    assert "layer2.0.conv2 3>0|1|0 5" in lines(model("resnet-a"))
+def test_a_padded_shortcut_leaves_one_group_around_what_it_pads():
+    assert "layer2.0.conv2 3>4|1|4 5" in lines(model("resnet-a"))
 
 
 def test_concatenations_hold_every_source_in_order():
