@@ -26,6 +26,7 @@ from engine.errors import MatchingError
 from engine.matching.descent import coordinate_descent
 from engine.matching.midpoint import Batch, Midpoints, batches, check_data
 from engine.matching.result import MatchResult, StopReason
+from engine.matching.weight_matching import first_start
 from engine.symmetry import Perms, Permutation, Symmetry
 
 if TYPE_CHECKING:
@@ -156,10 +157,11 @@ class _Search:
         self._free = {name: pair.a[name].clone() for name in pair.moved}
         self._speed = {name: torch.zeros_like(t) for name, t in self._free.items()}
         self.cancelled = False
-        identity = pair.problem(self._free).identity()
+        problem = pair.problem(self._free)
+        identity = problem.identity()
         self.trace = [pair.objective(identity)]
         self.loss_identity = self._judge(identity)
-        self.perms = self.best = identity
+        self.perms = self.best = first_start(problem, should_stop)
         self.losses: list[float] = []
         self._project()
 

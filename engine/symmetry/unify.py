@@ -82,6 +82,10 @@ class Algebra(NormalForms):
             self._unify_pieces(x, y)
 
     def _link(self, atom: Atom, other: Expression) -> None:
+        if atom in atoms(other):  # beside it only single units, which are the same axis
+            for single in atoms(other):
+                self._fix_single(single)
+            return
         self._links[atom] = other
         self.constants.meet(atom, atoms(other))
 

@@ -7,7 +7,7 @@ import torch
 
 from engine.matching import match_weights
 from engine.program import capture
-from engine.studies.alignment import _arrays, _restore
+from engine.studies.alignment import match_arrays, restore_match
 from engine.studies.layers import layer_table
 from engine.studies.summary import matching_summary, symmetry_summary
 from engine.symmetry import derive_symmetry
@@ -27,7 +27,7 @@ def found():
 
 def test_a_kept_matching_is_restored_with_its_nesting(found):
     *_, result = found
-    restored = _restore(_arrays(result), 0)
+    restored = restore_match(match_arrays(result), 0)
     assert restored.permutation == result.permutation
     assert len(restored.permutation.within) == 2
 
@@ -38,7 +38,7 @@ def test_the_summary_counts_every_row_and_names_what_a_group_is_within(found):
     nested = [group for group in groups if "copies" in group]
     assert [(group["copies"], group["size"]) for group in nested] == [(4, 4), (4, 4)]
     assert {group["within"] for group in nested} == {groups[1]["name"]}
-    summary = matching_summary(_restore(_arrays(result), 0))
+    summary = matching_summary(restore_match(match_arrays(result), 0))
     assert summary["total_units"] == sum(g["size"] * g.get("copies", 1) for g in groups)
     assert summary["moved_units"] == result.permutation.moved > 0
 
