@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from tqdm import tqdm
 
 from engine.checkpoints import load_checkpoint
 from engine.commandline import values
 from engine.commandline.destination import output_folder
-from engine.commandline.output import add_json, byte_bar, print_json
+from engine.commandline.output import StageBar, add_json, byte_bar, print_json
 from engine.errors import SpecError
 from engine.figures.methods_tables import ensemble_sentence, methods_headline, methods_rows
 from engine.matching.methods import METHODS
@@ -81,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     asked = _options(options)
     folder = None if options.output is None else output_folder(options.output)
     a, b = (load_checkpoint(source, progress=byte_bar()) for source in (options.a, options.b))
-    bar = _Bar()
+    bar = StageBar(width=44)
     try:
         result = compare_methods(a, b, options=asked, progress=bar, device=options.device)
     finally:
@@ -141,25 +138,3 @@ def _table(rows: Sequence[Mapping[str, str]]) -> str:
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
-
-
-class _Bar:
-    """Draws the study's events as one bar on stderr: what is being done, and the time left."""
-
-    def __init__(self) -> None:
-        layout = "{desc:<44}{percentage:3.0f}% |{bar:20}| {elapsed}{postfix}"
-        self._bar = tqdm(total=1.0, bar_format=layout, file=sys.stderr)
-
-    def __call__(self, event: Mapping[str, object]) -> None:
-        """Show one event."""
-        if event["kind"] != "stage":
-            return
-        self._bar.set_description_str(str(event["stage"]), refresh=False)
-        eta = event.get("eta")
-        text = f" about {eta:.0f} s left" if isinstance(eta, float) and eta > 0 else ""
-        self._bar.set_postfix_str(text, refresh=False)
-        self._bar.update(float(str(event["fraction"])) - self._bar.n)
-
-    def close(self) -> None:
-        """Leave the bar as it stands and go to the next line."""
-        self._bar.close()

@@ -30,6 +30,11 @@ STAGES = {
 }
 
 
+def stage_words(stage: str) -> str:
+    """Return a stage for the user; a study that names its stages in words is taken at its word."""
+    return STAGES.get(stage, stage)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add `--json` to a command."""
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
@@ -70,10 +75,16 @@ def _byte_line() -> Callable[[int, int], None]:
 
 
 class StageBar:
-    """Draws a study's events as one bar on stderr, with the stage and the time left."""
+    """Draws a study's events as one bar on stderr, with the stage and the time left.
 
-    def __init__(self) -> None:
-        layout = "{desc:<28}{percentage:3.0f}% |{bar:30}| {elapsed}{postfix}"
+    Where nobody watches, each stage is one line.
+
+    Args:
+        width: characters that the stages' names are given.
+    """
+
+    def __init__(self, width: int = 28) -> None:
+        layout = f"{{desc:<{width}}}{{percentage:3.0f}}% |{{bar:30}}| {{elapsed}}{{postfix}}"
         self._watched = sys.stderr.isatty()
         self._stage = ""
         self._bar = tqdm(total=1.0, bar_format=layout, file=sys.stderr, disable=not self._watched)
@@ -83,7 +94,7 @@ class StageBar:
         if not self._watched:
             self._say(event)
         elif event["kind"] == "stage":
-            self._bar.set_description_str(STAGES[str(event["stage"])], refresh=False)
+            self._bar.set_description_str(stage_words(str(event["stage"])), refresh=False)
             eta = event.get("eta")
             text = f"about {eta:.0f} s left" if isinstance(eta, float) and eta > 0 else ""
             self._bar.set_postfix_str(text, refresh=False)
@@ -98,7 +109,7 @@ class StageBar:
         if event["kind"] != "stage" or event["stage"] in ("done", self._stage):
             return
         self._stage = str(event["stage"])
-        print(STAGES[self._stage], file=sys.stderr)
+        print(stage_words(self._stage), file=sys.stderr)
 
     def close(self) -> None:
         """Leave the bar as it stands and go to the next line."""
