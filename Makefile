@@ -14,7 +14,7 @@ app: $(VENV)/app.stamp
 
 test: $(VENV)/dev.stamp lint
 	@tests/browser/install_browser.sh
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -7,6 +7,15 @@ import torch
 
 torch.set_num_threads(1)
 
+LONG = ("tests/browser/", "tests/runs/")
+"""Folders whose files take longest: begun first, or one process would end with them alone."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Put the long files first; the order is otherwise kept."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
