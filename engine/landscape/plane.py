@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import LandscapeError
 from engine.landscape.geometry import gram, stretches
+from engine.landscape.grid import grid_axes
 from engine.landscape.layout import MODELS, lay_out
 from engine.landscape.span import Span
 
@@ -80,7 +80,7 @@ def make_plane(
         LandscapeError: the models differ in tensors, hold NaN or infinite values, or the
             resolution or extent is no grid.
     """
-    u, v = _axes(resolution, extent)
+    u, v = grid_axes(resolution, extent)
     models = Span(MODELS, (a, b, pi_b))
     counted = tuple(n for n in a if a[n].is_floating_point()) if names is None else tuple(names)
     layout = lay_out(models, counted, seed)
@@ -127,25 +127,3 @@ def _basis(span: Span, names: Sequence[str]) -> tuple[float, float, float]:
             inner += float(along @ across)
             height += float(across @ across)
     return p, (height / square) ** 0.5, abs(inner) / (height * square) ** 0.5
-
-
-def _axes(
-    resolution: int | tuple[int, int], extent: tuple[float, float, float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    counts = (resolution, resolution) if isinstance(resolution, int) else resolution
-    u0, u1, v0, v1 = extent
-    if min(counts) < 2:
-        raise LandscapeError(f"A plane needs at least 2 points per axis; {counts} was asked.")
-    if not (np.isfinite(extent).all() and u0 < u1 and v0 < v1):
-        raise LandscapeError(
-            f"The extent {extent} is no rectangle; give (u from, u to, v from, v to), ascending."
-        )
-    return _axis(u0, u1, counts[0]), _axis(v0, v1, counts[1])
-
-
-def _axis(start: float, stop: float, count: int) -> np.ndarray:
-    """Return evenly spaced values; 0 and 1 are hit exactly where they are on the grid."""
-    values = start + (stop - start) * np.arange(count) / (count - 1)
-    values[-1] = stop
-    nearest = np.round(values)
-    return np.where(np.abs(values - nearest) < 1e-12, nearest, values)
