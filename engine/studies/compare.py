@@ -7,10 +7,8 @@ edges of the triangle A, B, π(B) and the plane through them (Git Re-Basin, Ains
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,9 @@ from engine.studies.evaluation import Evaluation, InTurn, TileExecutor, Work
 from engine.studies.layers import layer_table
 from engine.studies.options import CompareOptions
 from engine.studies.plane import PlaneStudy
+from engine.studies.provenance import provenance
 from engine.studies.recipe import ProgramRecipe
+from engine.studies.reset import reset_data
 from engine.studies.result import SUMMARY_VERSION, CompareResult, json_ready
 from engine.studies.stages import Countdown, Progress, Stages
 from engine.studies.subject import Subject, load_split, prepare
@@ -92,7 +92,7 @@ def compare(
     with stages.stage("equivalence"):
         inputs = splits["test"].inputs
         same = equivalence(subject.program, subject.b.tensors, pi_b, inputs)
-    reset = _reset(options, subject.program, splits["train"])
+    reset = reset_data(options, subject.program, splits["train"])
     parts = {
         **summaries.identity_summary(subject),
         "symmetry": summaries.symmetry_summary(symmetry),
@@ -128,17 +128,6 @@ class _Study:
     curves: Mapping[tuple[str, str], Mapping[str, np.ndarray]]
     lambdas: np.ndarray
     plane: PlaneStudy | None
-
-
-def _reset(options: CompareOptions, program: Program, train: Dataset) -> ResetData | None:
-    wanted = bool(program.batch_norms) if options.reset is None else options.reset
-    if not wanted or not program.batch_norms:
-        return None
-    # Drawn: samples stand in the order of their file, which may be by class.
-    generator = torch.Generator().manual_seed(options.data_seed)
-    order = torch.randperm(len(train), generator=generator)
-    chosen = order[: options.reset_samples]
-    return ResetData(tuple(tensor[chosen] for tensor in train.tensors))
 
 
 def _evaluate(
@@ -217,7 +206,7 @@ def _result(
         pi_b=pi_b,
         midpoint=_midpoint(subject, pi_b, evaluation.work.reset),
         stated=stated_options(subject.a.config) or stated_options(subject.b.config),
-        provenance=_provenance(stages, evaluation.work),
+        provenance=provenance(stages, evaluation.work),
     )
 
 
@@ -247,17 +236,3 @@ def _midpoint(
         with torch.inference_mode():
             point |= reset_statistics(subject.program, point, inputs, batch_size=size)
     return {name: point.get(name, tensor).to(tensor.dtype).clone() for name, tensor in a.items()}
-
-
-def _provenance(stages: Stages, work: Work) -> dict[str, object]:
-    device = work.device
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor()
-    return {
-        "seconds": {stage: round(value, 4) for stage, value in stages.seconds.items()},
-        "device": device,
-        "device_name": name or platform.machine(),
-        "plan": work.plan.sentence,
-        "threads": torch.get_num_threads(),
-        "torch": str(torch.__version__),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }

@@ -62,10 +62,18 @@ class Stages:
 
 
 class Countdown:
-    """Estimates the time left from the points already evaluated in this process."""
+    """Estimates the time left from the points already evaluated in this process.
 
-    def __init__(self, stages: Stages, total: int, total_tiles: int) -> None:
-        self._stages = stages
+    Args:
+        stages: who is told.
+        total, total_tiles: points and tiles to be evaluated.
+        begin: the share of the whole study at which the evaluation begins.
+    """
+
+    def __init__(
+        self, stages: Stages, total: int, total_tiles: int, begin: float = BEGINS["evaluate"]
+    ) -> None:
+        self._stages, self._begin = stages, begin
         self._total = max(total, 1)
         self._total_tiles = total_tiles
         self._done = 0
@@ -94,6 +102,5 @@ class Countdown:
         if self._computed:
             rate = (time.perf_counter() - self._start) / self._computed
             eta = rate * (self._total - self._done)
-        begin = BEGINS["evaluate"]
-        fraction = begin + (1 - begin) * min(share, 1.0)
+        fraction = self._begin + (1 - self._begin) * min(share, 1.0)
         self._stages.report({"kind": "stage", "stage": stage, "fraction": fraction, "eta": eta})
