@@ -13,6 +13,7 @@ from engine.commandline.output import StageBar, add_json, byte_bar, print_json
 from engine.data import DATASETS
 from engine.figures import headline, proof_lead, proof_sentence, standalone_html
 from engine.figures.task import DERIVED_KEYS, words
+from engine.landscape.plans import PRECISIONS
 from engine.runs.executors import tile_executor
 from engine.studies import CompareOptions, CompareResult, compare
 
@@ -47,6 +48,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="recompute BatchNorm statistics at each point (default: where there are any)",
     )
     parser.add_argument("--reset-samples", type=values.positive, default=1000)
+    parser.add_argument(
+        "--precision",
+        choices=tuple(PRECISIONS),
+        default="exact",
+        help="tf32: on CUDA; fast: bfloat16 after the first layers (default exact)",
+    )
     parser.add_argument(
         "--device", type=values.device, help="cpu or cuda (default: cuda where there is one)"
     )
@@ -86,6 +93,10 @@ def run(options: argparse.Namespace) -> None:
     print(headline(result.summary).text)
     print(proof_lead(result.summary), proof_sentence(result.summary))
     print(_table(result.summary))
+    precision: Mapping[str, Any] = result.summary["precision"]  # type: ignore[assignment]
+    for sentence in (precision["sentence"], precision["warning"]):
+        if sentence is not None:
+            print(sentence)
     if options.data not in DATASETS:
         print(f"{options.data} is one set: the same samples serve as train and as test")
     if folder is not None:
@@ -116,6 +127,7 @@ def report(result: CompareResult) -> dict[str, Any]:
         **{key: column(key) for key in _scores(summary)},
         "basins": summary["basins"],
         "plane": summary["plane"],
+        "precision": summary["precision"],
         "matching": summary["matching"],
         "proof": summary["proof"],
         "max_abs_logit_difference": summary["equivalence"]["max_abs_logit_difference"],
@@ -139,6 +151,7 @@ def _options(options: argparse.Namespace) -> CompareOptions:
         plane_points=options.plane,
         reset=options.reset,
         reset_samples=options.reset_samples,
+        precision=options.precision,
         family=values.pairs(options.option),
     )
 

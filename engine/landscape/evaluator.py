@@ -21,6 +21,7 @@ from engine.landscape.plan import Plan, Runner, Task, plain
 from engine.landscape.span import Span
 from engine.landscape.statistics import ResetData
 from engine.landscape.tally import Tally, TokenSums
+from engine.landscape.tf32 import tf32_products
 from engine.program import Program
 
 
@@ -51,6 +52,7 @@ def evaluate(
     should_stop: Callable[[], bool] | None = None,
     device: torch.device | str = "cpu",
     plan: Plan = plain,
+    tf32: bool = False,
 ) -> Tally:
     """Return the sums over all samples at every point.
 
@@ -68,6 +70,7 @@ def evaluate(
         should_stop: asked between batches; True ends the evaluation.
         device: where to compute; models and data are moved there once.
         plan: how points are evaluated.
+        tf32: whether a CUDA device may round the factors of its products (`tf32.py`).
 
     Raises:
         LandscapeError: coefficients, data and model do not fit together.
@@ -94,7 +97,7 @@ def evaluate(
     # Made outside inference mode, so that the caller gets ordinary tensors.
     columns = 6 if task_for(targets) is LANGUAGE else 3
     sums = torch.zeros(len(rows), columns, dtype=torch.float64)
-    with torch.inference_mode():
+    with torch.inference_mode(), tf32_products(tf32, device):
         runner = plan(Task(program, used, inputs, reset, size, check))
         for start in range(0, len(rows), runner.points):
             check()
@@ -117,6 +120,7 @@ def evaluate_model(
     should_stop: Callable[[], bool] | None = None,
     device: torch.device | str = "cpu",
     plan: Plan = plain,
+    tf32: bool = False,
 ) -> Tally:
     """Return the tally of one model, G = 1; see `evaluate`."""
     return evaluate(
@@ -130,6 +134,7 @@ def evaluate_model(
         should_stop=should_stop,
         device=device,
         plan=plan,
+        tf32=tf32,
     )
 
 

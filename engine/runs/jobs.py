@@ -46,6 +46,7 @@ def compare(spec: CompareSpec, context: JobContext) -> JobResult:
         extent=spec.extent,
         reset=spec.reset,
         reset_samples=spec.reset_samples,
+        precision=spec.precision,
         family=spec.overrides,
     )
     found = study_compare(

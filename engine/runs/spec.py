@@ -1,9 +1,10 @@
 """What a run is asked: frozen, validated values whose canonical JSON is the run's identity.
 
 `run_id` is the first 16 hexadecimal digits of the SHA-256 of that JSON: keys sorted, no
-spaces, every field present, so neither the order of the fields nor a default written out
-changes it. Checkpoints and uploaded data are named by content, never by path. Where a run
-was computed is provenance and stays outside. No torch is imported here.
+spaces, so neither the order of the fields nor a default written out changes it. Every field is
+present but those that a kind of spec gained later (`Spec.later`), which are left out at their
+defaults: earlier questions keep their ids. Checkpoints and uploaded data are named by content,
+never by path. Where a run was computed is provenance and stays outside. No torch is imported here.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pydantic import (
 from engine.data.catalogue import DATASETS
 from engine.errors import SpecError
 from engine.runs.files import parse_json, stamp_of
+from engine.runs.spec_errors import explained
 
 LANES = ("compute", "files")
 
@@ -81,7 +83,7 @@ class Part(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise SpecError(_explain(error, type(self))) from None
+            raise SpecError(explained(error, self.prefix, type(self).model_fields)) from None
 
 
 class Spec(Part):
@@ -95,11 +97,14 @@ class Spec(Part):
     kind: Any
     version: Any
     lane: ClassVar[str] = "compute"
+    later: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def canonical(self) -> str:
         """The canonical JSON: the same text for the same question, on every machine."""
-        return canonical_json(self.model_dump(mode="json"))
+        fields = type(self).model_fields
+        usual = {name for name in self.later if getattr(self, name) == fields[name].default}
+        return canonical_json(self.model_dump(mode="json", exclude=usual))
 
     @property
     def run_id(self) -> str:
@@ -161,6 +166,8 @@ class CompareSpec(Spec):
     reset: StrictBool | None = None
     reset_samples: Samples = 1000
     overrides: Options = Field(default_factory=dict, validate_default=True)
+    precision: Literal["exact", "tf32", "fast"] = "exact"
+    later: ClassVar[frozenset[str]] = frozenset({"precision"})
 
     @model_validator(mode="after")
     def _has_area(self) -> CompareSpec:
@@ -272,27 +279,3 @@ def parse_spec(values: Mapping[str, Any] | str | bytes) -> Spec:
 def canonical_json(value: Any) -> str:
     """Return the JSON text of `value` that does not depend on the order of its keys."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _explain(error: ValidationError, model: type[Part]) -> str:
-    lines = []
-    for found in error.errors():
-        place = model.prefix + ".".join(str(part) for part in found["loc"])
-        if found["type"] == "extra_forbidden":
-            fields = ", ".join(sorted(model.model_fields))
-            lines.append(f"{place}: there is no such field; the fields are {fields}.")
-        elif found["type"] == "missing":
-            lines.append(f"{place}: this field is required.")
-        else:
-            reason = found["msg"].removeprefix("Value error, ")
-            where = f"{place}: " if found["loc"] else model.prefix
-            was = f" (was {_shown(found['input'])})" if found["loc"] else ""
-            lines.append(f"{where}{reason}{was}.")
-    return " ".join(lines)
-
-
-def _shown(value: object) -> str:
-    try:
-        return f"{value!r:.80}"
-    except ValueError:  # a number of so many digits that Python does not write it
-        return "too long to show"

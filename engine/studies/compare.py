@@ -27,6 +27,7 @@ from engine.studies.evaluation import Evaluation, InTurn, TileExecutor, Work
 from engine.studies.layers import layer_table
 from engine.studies.options import CompareOptions
 from engine.studies.plane import PlaneStudy
+from engine.studies.precision import precision_summary
 from engine.studies.provenance import provenance
 from engine.studies.recipe import ProgramRecipe
 from engine.studies.reset import reset_data
@@ -114,7 +115,7 @@ def compare(
     }
     stages.partial(parts)
     recipe = ProgramRecipe.of(subject, options.family)
-    work = Work(subject.program, recipe, splits, reset, device)
+    work = Work(subject.program, recipe, splits, reset, device, options.precision)
     evaluation = Evaluation(work, cache, executor or InTurn(), stop)
     study = _evaluate(evaluation, subject, pi_b, options, stages)
     result = _result(subject, alignment, pi_b, study, evaluation, stages, parts)
@@ -128,6 +129,7 @@ class _Study:
     curves: Mapping[tuple[str, str], Mapping[str, np.ndarray]]
     lambdas: np.ndarray
     plane: PlaneStudy | None
+    precision: Mapping[str, object]
 
 
 def _evaluate(
@@ -153,6 +155,8 @@ def _evaluate(
     every += [("plane", tile) for tile in plane.tiles] if plane else []
     countdown = Countdown(stages, sum(len(tile.index) for _, tile in every), len(every))
     with stages.stage("evaluate"):
+        precision = precision_summary(evaluation, span)
+        stages.partial({"precision": precision})
         evaluation.run(every, countdown)
     cache = evaluation.cache
     curves = {key: gather(tiles, cache) for key, tiles in edges.items()}
@@ -162,6 +166,7 @@ def _evaluate(
         curves=curves,
         lambdas=line(options.line_points)[:, 1].numpy(),
         plane=plane.finished(cache, evaluation, naive_top) if plane else None,
+        precision=precision,
     )
 
 
@@ -192,6 +197,7 @@ def _result(
         },
         "plane": None,
         "basins": None,
+        "precision": study.precision,
         **parts,
     }
     if study.plane is not None:

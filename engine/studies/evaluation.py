@@ -16,7 +16,7 @@ import numpy as np
 from engine.data import Dataset
 from engine.errors import CancelledError
 from engine.landscape import ResetData, evaluate
-from engine.landscape.plans import Adapted, exact
+from engine.landscape.plans import Adapted, plan_for
 from engine.program import Program
 from engine.studies.recipe import ProgramRecipe
 from engine.studies.stages import Countdown
@@ -62,6 +62,7 @@ class Work:
         data: samples by split.
         reset: training inputs for BatchNorm statistics, or None.
         device: "cpu" or a CUDA device.
+        precision: one of `engine.landscape.plans.PRECISIONS`.
         plan: how points are computed; by fixed rules, so the same in every process.
     """
 
@@ -70,7 +71,16 @@ class Work:
     data: Mapping[str, Dataset]
     reset: ResetData | None
     device: str
-    plan: Adapted = field(default_factory=exact, compare=False)
+    precision: str = "exact"
+    plan: Adapted = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plan", plan_for(self.precision))
+
+    @property
+    def tf32(self) -> bool:
+        """Whether products may be rounded as TF32 does."""
+        return self.precision == "tf32"
 
     def evaluate(
         self, tile: Tile, point: Callable[[Tile], None], should_stop: Callable[[], bool]
@@ -87,6 +97,7 @@ class Work:
             should_stop=should_stop,
             device=self.device,
             plan=self.plan,
+            tf32=self.tf32,
         )
         return tally_arrays(tally, tile.index)
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.errors import SpecError
+from engine.landscape.plans import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,12 @@ class CompareOptions:
         extent: of the plane, (u from, u to, v from, v to) in units of ‖B − A‖.
         reset: recompute BatchNorm statistics at each point; None where the model has any.
         reset_samples: at most how many training images, drawn from the split's, for that.
+        precision: how points are computed: `exact`, `tf32` or `fast` (`engine.landscape.plans`).
         family: choices that a state dict does not show (`engine.families.recognise`).
 
     Raises:
-        SpecError: a number of points is not possible, or only one of mean and std is given.
+        SpecError: a number of points or the precision is not possible, or only one of mean and
+            std is given.
     """
 
     data: str = "mnist"
@@ -49,6 +52,7 @@ class CompareOptions:
     extent: tuple[float, float, float, float] = (-0.5, 1.5, -0.5, 1.5)
     reset: bool | None = None
     reset_samples: int = 1000
+    precision: str = "exact"
     family: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -61,6 +65,11 @@ class CompareOptions:
             raise SpecError(
                 f"plane_points={self.plane_points} is not possible: give at least 2 points per "
                 "axis, or 0 for no plane."
+            )
+        if self.precision not in PRECISIONS:
+            raise SpecError(
+                f"precision={self.precision!r} is not possible: choose one of "
+                f"{', '.join(PRECISIONS)}."
             )
         if (self.mean is None) != (self.std is None):
             raise SpecError("mean and std belong together; give both or neither.")

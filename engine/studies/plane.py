@@ -21,7 +21,9 @@ from engine.landscape import (
     evaluate_model,
     geometry_names,
     make_plane,
+    plain,
 )
+from engine.landscape.plans import plan_for
 from engine.program import Program
 from engine.studies.options import CompareOptions
 from engine.studies.tiles import Tile, TileCache, coarse_first, gather, split_into_tiles
@@ -102,6 +104,9 @@ class PlaneStudy:
                 reset=work.reset,
                 should_stop=evaluation.should_stop,
                 device=work.device,
+                # Another precision is off by more than the plane may be: it is measured apart.
+                plan=plain if work.precision == "exact" else plan_for(work.precision),
+                tf32=work.tf32,
             ).loss.item()
             for model in self.models
         ]

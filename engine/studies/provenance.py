@@ -20,6 +20,7 @@ def provenance(stages: Stages, work: Work) -> dict[str, object]:
         "device": device,
         "device_name": name or platform.machine(),
         "plan": work.plan.sentence,
+        "precision": work.precision,
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

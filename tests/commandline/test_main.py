@@ -109,6 +109,16 @@ def test_compare_writes_everything_that_it_reports(files, tmp_path, capsys):
     torch.testing.assert_close(middle["0.weight"], (a["0.weight"] + pi_b["0.weight"]) / 2)
 
 
+def test_compare_says_what_a_precision_costs(files, capsys):
+    arguments = ["compare", *files, "--samples", "40", "--line", "3", "--plane", "0"]
+    assert main([*arguments, "--precision", "fast"]) == 0
+    assert "computed in bfloat16; at A, B and π(B)" in capsys.readouterr().out
+    assert main([*arguments, "--precision", "tf32", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["precision"]
+    assert (found["kind"], found["loss_error"]) == ("tf32", 0.0)
+    assert "here tf32 computes as exact does" in found["warning"]
+
+
 def test_compare_without_a_plane_prints_the_sentence_and_a_table(files, capsys):
     assert main(["compare", *files, "--samples", "40", "--line", "3", "--plane", "0"]) == 0
     out = capsys.readouterr().out

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import SpecError
+from engine.landscape.plans import PRECISIONS
 from engine.runs import CompareSpec, DataSpec, IngestDataSpec, IngestSpec, PairSpec, parse_spec
 from engine.runs.spec import canonical_json
 
@@ -25,6 +26,17 @@ def test_the_id_of_a_spec_never_changes() -> None:
     # A link ?run=… is permanent: if this fails, raise the spec's version instead.
     assert compare().run_id == "5e6c024b02f75062"
     assert IngestSpec(upload=A, name="a.pt").run_id == "85968fe7e177026f"
+
+
+def test_a_field_that_came_later_is_left_out_at_its_default_alone() -> None:
+    assert "precision" not in json.loads(compare(precision="exact").canonical)
+    assert compare(precision="exact").run_id == compare().run_id
+    assert json.loads(compare(precision="fast").canonical)["precision"] == "fast"
+
+
+def test_a_spec_takes_the_precisions_that_there_are() -> None:
+    for precision in PRECISIONS:
+        assert parse_spec(compare(precision=precision).canonical).precision == precision
 
 
 def test_canonical_json_is_short_sorted_and_complete() -> None:
@@ -65,6 +77,8 @@ def test_whole_and_negative_zero_numbers_are_one_number() -> None:
         {"extent": (0, 1, 0, 1)},
         {"reset": False},
         {"reset_samples": 10},
+        {"precision": "tf32"},
+        {"precision": "fast"},
         {"overrides": {"activation": "gelu"}},
         {"data": {"name": "cifar10"}},
         {"data": {"name": "mnist", "samples": None}},
@@ -107,6 +121,7 @@ def test_specs_are_frozen() -> None:
         ({"a": "xyz"}, r"^a: String should match pattern .* \(was 'xyz'\)\.$"),
         ({"a": A + "/.."}, "a: String should match pattern"),
         ({"a": A + "\n"}, "a: String should match pattern"),
+        ({"precision": "half"}, "precision: Input should be 'exact', 'tf32' or 'fast'"),
         ({"method": "magic"}, r"^method: Input should be 'weight' \(was 'magic'\)\.$"),
         ({"restarts": 0}, "restarts: Input should be greater than or equal to 1"),
         ({"restarts": 101}, "restarts: Input should be less than or equal to 100"),

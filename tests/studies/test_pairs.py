@@ -70,6 +70,11 @@ def test_numbers_of_points_that_make_no_sense_are_refused(choice, reason):
         CompareOptions(**choice)
 
 
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(SpecError, match="'half' is not possible: choose one of exact, tf32, fast"):
+        CompareOptions(precision="half")
+
+
 @pytest.mark.parametrize("choice", [{"mean": (0.5,)}, {"std": (0.5,)}])
 def test_half_a_normalisation_is_refused(choice):
     with pytest.raises(SpecError, match="mean and std belong together; give both or neither"):

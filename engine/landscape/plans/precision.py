@@ -1,9 +1,11 @@
-"""Precision is the user's choice: `exact`, or `fast` with its error measured, never silently.
+"""Precision is the user's choice: `exact`, or another with its error measured, never silently.
 
-`exact` computes in the span's precision, float32 unless a model has float64. `fast` computes the
-first layers so and everything after them in bfloat16, whose 8 bits of significand cost losses
-about two digits; where a machine multiplies bfloat16 in hardware it is up to twice as fast,
-where it does not it is slower, and `warning` says so before a run.
+`exact` computes in the span's precision, float32 unless a model has float64, and forbids TF32.
+`tf32` is the same with TF32 allowed, which CUDA devices have (`engine.landscape.tf32`). `fast`
+computes the first layers as `exact` does and everything after them in bfloat16, whose 8 bits of
+significand cost losses about two digits; where a machine multiplies bfloat16 in hardware it is up
+to twice as fast, where it does not it is slower. `warning` says before a run where a precision
+brings nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from engine.landscape.evaluator import Samples, evaluate
 from engine.landscape.plan import Plan
 from engine.landscape.plans.adapted import Adapted
 from engine.landscape.span import Span
+from engine.landscape.statistics import ResetData
 from engine.program import Program
 
 
@@ -32,7 +35,9 @@ def fast() -> Adapted:
     return Adapted(hoist=True, lower=torch.bfloat16)
 
 
-PRECISIONS: Mapping[str, Callable[[], Adapted]] = MappingProxyType({"exact": exact, "fast": fast})
+PRECISIONS: Mapping[str, Callable[[], Adapted]] = MappingProxyType(
+    {"exact": exact, "tf32": exact, "fast": fast}
+)
 
 
 def plan_for(precision: str) -> Adapted:
@@ -57,6 +62,8 @@ def has_bfloat16(device: torch.device | str) -> bool:
 
 def warning(precision: str, device: torch.device | str) -> str | None:
     """Return what the user should know before a run in a precision, None where nothing."""
+    if precision == "tf32" and torch.device(device).type != "cuda":
+        return "TF32 is a precision of CUDA devices: here tf32 computes as exact does."
     if precision != "fast" or has_bfloat16(device):
         return None
     return (
@@ -72,16 +79,32 @@ def loss_error(
     dataset: Samples,
     *,
     plan: Plan,
+    tf32: bool = False,
+    reset: ResetData | None = None,
+    should_stop: Callable[[], bool] | None = None,
     device: torch.device | str = "cpu",
 ) -> float:
     """Return the largest relative error of a plan's mean losses at some points, NaN left out.
 
     Args:
-        program, span, coefficients, dataset, device: see `evaluate`.
-        plan: measured against the exact one.
+        program, span, coefficients, dataset, reset, should_stop, device: see `evaluate`.
+        plan, tf32: measured against the exact ones.
     """
-    true = evaluate(program, span, coefficients, dataset, plan=exact(), device=device).loss
-    found = evaluate(program, span, coefficients, dataset, plan=plan, device=device).loss
+
+    def losses(way: Plan, allowed: bool) -> Tensor:
+        return evaluate(
+            program,
+            span,
+            coefficients,
+            dataset,
+            reset=reset,
+            should_stop=should_stop,
+            device=device,
+            plan=way,
+            tf32=allowed,
+        ).loss
+
+    true, found = losses(exact(), False), losses(plan, tf32)
     kept = true.isfinite() & (true != 0)
     off = ((found - true)[kept] / true[kept]).abs()
     return float(off.max()) if len(off) else float("nan")

@@ -95,6 +95,7 @@ class Cargo:
         splits: data sets by split, without their tensors.
         inputs, targets: the tensors by split.
         reset: training inputs and their batch size, or None.
+        precision: as of the work.
     """
 
     recipe: ProgramRecipe
@@ -104,6 +105,7 @@ class Cargo:
     inputs: Mapping[str, tuple[Packed, ...]]
     targets: Mapping[str, Packed]
     reset: tuple[tuple[Packed, ...], int] | None
+    precision: str
 
 
 def load_cargo(work: Work, tiles: Sequence[Tile]) -> tuple[Cargo, tuple[Order, ...]]:
@@ -130,6 +132,7 @@ def load_cargo(work: Work, tiles: Sequence[Tile]) -> tuple[Cargo, tuple[Order, .
         inputs={k: tuple(map(Packed.of, d.tensors)) for k, d in work.data.items()},
         targets={k: Packed.of(d.targets) for k, d in work.data.items()},
         reset=_packed_reset(work.reset),
+        precision=work.precision,
     )
     orders = tuple(
         Order(t.key, t.split, t.index, place[id(t.span)], t.coefficients.numpy()) for t in tiles
@@ -167,6 +170,7 @@ class Station:
             },
             reset=_unpacked_reset(cargo.reset),
             device=device,
+            precision=cargo.precision,
         )
 
     def evaluate(self, order: Order, should_stop: Callable[[], bool]) -> dict[str, np.ndarray]:

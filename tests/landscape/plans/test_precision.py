@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.errors import LandscapeError
-from engine.landscape import Span, evaluate
+from engine.errors import CancelledError, LandscapeError
+from engine.landscape import ResetData, Span, evaluate
 from engine.landscape.plans import exact, fast, loss_error, plan_for, warning
 from tests.landscape.oracle import setting
 from tests.models import MODELS
@@ -32,7 +32,7 @@ def test_losses_that_are_no_numbers_do_not_count_in_the_error():
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(LandscapeError, match="no precision 'half'; choose one of exact, fast"):
+    with pytest.raises(LandscapeError, match="no precision 'half'; choose one of exact, tf32"):
         plan_for("half")
 
 
@@ -43,3 +43,24 @@ def test_a_machine_without_bfloat16_is_named(monkeypatch):
     assert warning("exact", "cpu") is None
     monkeypatch.setattr(name, lambda device: True)
     assert warning("fast", "cpu") is None
+    assert warning("tf32", "cuda") is None
+    assert "here tf32 computes as exact does" in str(warning("tf32", "cpu"))
+
+
+def test_the_loss_error_is_that_of_points_whose_statistics_are_reset():
+    program, models, data = setting(MODELS[3], 40)
+    span, again = Span(("A", "B", "C"), tuple(models)), ResetData(MODELS[3].inputs(12, seed=3))
+    with_reset = loss_error(program, span, POINTS, data, plan=fast(), reset=again)
+    losses = [
+        evaluate(program, span, POINTS, data, reset=again, plan=plan).loss
+        for plan in (exact(), fast())
+    ]
+    assert with_reset == float(((losses[1] - losses[0]) / losses[0]).abs().max())
+    assert with_reset != loss_error(program, span, POINTS, data, plan=fast())
+
+
+def test_a_loss_error_can_be_stopped():
+    program, models, data = setting(MODELS[0], 6)
+    span = Span(("A", "B", "C"), tuple(models))
+    with pytest.raises(CancelledError, match="cancelled"):
+        loss_error(program, span, POINTS, data, plan=fast(), should_stop=lambda: True)

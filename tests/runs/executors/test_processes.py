@@ -12,7 +12,7 @@ import torch
 
 from engine.errors import CancelledError, RunError
 from engine.runs.executors import InProcesses
-from engine.runs.executors.cargo import Packed, load_cargo
+from engine.runs.executors.cargo import Packed, Station, load_cargo
 from engine.runs.executors.processes import Manifest
 from tests.runs.executors.tiny import evaluated, in_turn, same, work_and_tiles
 
@@ -43,6 +43,17 @@ def test_two_processes_find_the_same_bits_also_after_a_death(job):
     assert len(tiles) > 3
     assert same(evaluated(TWO, work, tiles, after_each=end_one), expected)
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("precision", ["exact", "tf32", "fast"])
+def test_cargo_is_evaluated_in_the_precision_of_the_work(job, precision):
+    work, tiles, exact = job
+    work = replace(work, precision=precision)
+    cargo, orders = load_cargo(work, tiles[:2])
+    station = Station(cargo, "cpu")
+    found = {order.key: station.evaluate(order, lambda: False) for order in orders}
+    assert same(found, in_turn(work, tiles[:2]))
+    assert same(found, {key: exact[key] for key in found}) == (precision != "fast")
 
 
 def test_processes_that_keep_dying_end_the_run_and_leave_what_is_finished(job):

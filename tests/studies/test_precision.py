@@ -1,0 +1,71 @@
+"""A comparison in another precision: what it costs is measured and said, never silent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.studies import CompareOptions, compare
+from engine.studies.precision import POINTS
+from tests.studies.test_compare import DATA, OPTIONS, checkpoint, network
+
+PRECISION = "engine.landscape.plans.precision.has_bfloat16"
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return checkpoint(network(0), "a.safetensors"), checkpoint(network(1), "b.safetensors")
+
+
+def compared(pair, precision):
+    options = CompareOptions(**{**vars(OPTIONS), "precision": precision})
+    return compare(*pair, options=options, data=DATA)
+
+
+def test_exact_says_that_it_is_and_nothing_else(pair):
+    found = compared(pair, "exact")
+    assert found.summary["precision"] == {
+        "kind": "exact",
+        "loss_error": None,
+        "points": 0,
+        "sentence": None,
+        "warning": None,
+    }
+    assert found.provenance["precision"] == "exact"
+
+
+def test_fast_measures_its_error_at_the_models_their_midpoints_and_their_mean(pair, monkeypatch):
+    monkeypatch.setattr(PRECISION, lambda device: False)
+    slow, quick = compared(pair, "exact"), compared(pair, "fast")
+    found = quick.summary["precision"]
+    assert (found["kind"], found["points"]) == ("fast", len(POINTS))
+    assert "no bfloat16 instructions" in found["warning"]
+    assert quick.provenance["precision"] == "fast"
+    assert quick.provenance["plan"].endswith("bfloat16 after the first layers")
+    # Independent of the study: of the curves themselves, whose ends and middles are such points.
+    off = [
+        abs(quick.arrays[name][at] / slow.arrays[name][at] - 1)
+        for name in ("curve_naive_test_loss", "curve_rebasin_test_loss", "curve_orbit_test_loss")
+        for at in (0, 2, -1)
+    ]
+    assert 0 < max(off) < 1.000001 * found["loss_error"] < 0.05
+    assert f"off by at most {100 * found['loss_error']:.2g} %" in found["sentence"]
+    assert "after the first layers was computed in bfloat16; at A, B" in found["sentence"]
+    # The corners of the plane equal the models in this precision.
+    assert quick.summary["plane"]["corner_difference"] == 0
+
+
+def test_tf32_is_exact_on_a_cpu_and_says_so(pair):
+    slow, same = compared(pair, "exact"), compared(pair, "tf32")
+    for name, values in slow.arrays.items():
+        np.testing.assert_array_equal(same.arrays[name], values)
+    assert same.summary["precision"]["loss_error"] == 0
+    assert "Products were rounded as TF32 does" in same.summary["precision"]["sentence"]
+    assert "here tf32 computes as exact does" in same.summary["precision"]["warning"]
+
+
+def test_an_error_that_is_no_number_is_said_to_be_none(pair, monkeypatch):
+    monkeypatch.setattr("engine.studies.precision.loss_error", lambda *given, **named: np.nan)
+    found = compared(pair, "fast").summary["precision"]
+    assert found["loss_error"] is None
+    assert "what that costs could not be measured" in found["sentence"]
