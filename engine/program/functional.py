@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import operator
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import fx
@@ -30,10 +32,20 @@ def functional(exported: ExportedProgram) -> ExportedProgram:
     if all(_rewrite(graph, node) for node in writing):
         exported.graph_module.recompile()
         return exported
+    return decomposed(exported, {})
+
+
+def decomposed(
+    exported: ExportedProgram, table: dict[torch._ops.OperatorBase, Callable[..., Any]]
+) -> ExportedProgram:
+    """Return an exported program in which some ops are what functions make of their arguments.
+
+    Nothing in it writes to any tensor.
+    """
     with warnings.catch_warnings():
         # torch deep-copies its own deprecated tree specs here.
         warnings.simplefilter("ignore", FutureWarning)
-        exported = exported.run_decompositions({})
+        exported = exported.run_decompositions(table)
     _restore_batch_norm(exported.graph_module.graph)
     exported.graph_module.recompile()
     return exported

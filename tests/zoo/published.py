@@ -18,7 +18,7 @@ TEXT = SIZES | {"vocab_size": WORDS, "intermediate_size": 20, "max_position_embe
 CAUSAL = TEXT | {"use_cache": False, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 SPLIT = CAUSAL | {"num_attention_heads": 4, "num_key_value_heads": 2}
 GROUPED = SPLIT | {"head_dim": 6}
-EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 7}
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
 LATENT = {
     "q_lora_rank": 7, "kv_lora_rank": 9, "qk_rope_head_dim": 4, "qk_nope_head_dim": 6,
     "v_head_dim": 5, "first_k_dense_replace": 2, "num_key_value_heads": 2,
@@ -124,7 +124,7 @@ ARCHITECTURES = (
               GROUPED | {"num_local_experts": 4}, IDS, *LLAMA),
     published("Qwen2-MoE", "Qwen2MoeForCausalLM", "Qwen2MoeConfig",
               SPLIT | EXPERTS | {"shared_expert_intermediate_size": 9}, IDS,
-              16, *(2, 2, 4, 7, 9) * 2),
+              16, *(2, 2, 4, 12, 9) * 2),
     published("DeepSeek-V3, latent attention", "DeepseekV3ForCausalLM", "DeepseekV3Config",
               CAUSAL | LATENT, IDS, 16, *(7, 9, 2, 6, 5, 20) * 2),
     published("GPT-NeoX, partly rotary", "GPTNeoXForCausalLM", "GPTNeoXConfig", CAUSAL, IDS,

@@ -53,7 +53,7 @@ _REDUCTIONS = """
 adaptive_avg_pool1d _adaptive_avg_pool2d adaptive_avg_pool2d _adaptive_avg_pool3d
 adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d all amax amin
 aminmax any argmax argmin argsort avg_pool1d avg_pool2d avg_pool3d bucketize count_nonzero cummax
-cummin cumprod cumsum diff kthvalue _log_softmax log_softmax logcumsumexp logsumexp max_pool1d
+cummin cumprod cumsum diff histc kthvalue _log_softmax log_softmax logcumsumexp logsumexp max_pool1d
 max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices mean
 median mode msort nanmean nanmedian nansum one_hot prod _safe_softmax _softmax softmax sort
 special_log_softmax special_logsumexp special_softmax std std_mean sum topk trace var var_mean

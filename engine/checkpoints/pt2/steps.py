@@ -28,7 +28,10 @@ _REGIONS = {
 _CAUSES = (
     (RANDOM, "it draws random numbers; export the module in eval mode"),
     (VALUE_DEPENDENT, "what it computes, or its size, depends on values in the data"),
-    (UNWRITTEN, "it shows memory that nobody has written; use torch.zeros"),
+    (
+        UNWRITTEN,
+        "it shows memory that nobody has written; use torch.zeros, or engine.save_program",
+    ),
 )
 _SYMBOLIC_OUTPUTS = ("as_sym_int", "as_sym_bool", "as_sym_float")
 

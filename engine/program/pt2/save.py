@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 from engine.errors import CaptureError
 from engine.program.capture import checked_inputs, export_module
 from engine.program.pt2.read import read_program
+from engine.program.pt2.written import in_readable_operations
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 COARSE = 5e-2
@@ -43,7 +44,7 @@ def save_program(
     if path.suffix != ".pt2":
         raise CaptureError(f"{path.name} must end in .pt2")
     inputs = checked_inputs(module, example_inputs)
-    exported = export_module(module, inputs)
+    exported = in_readable_operations(export_module(module, inputs))
     _forget_sources(exported)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem[:64]}.") as folder:
         temporary = Path(folder) / path.name
