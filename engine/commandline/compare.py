@@ -10,6 +10,7 @@ from engine.checkpoints import load_checkpoint
 from engine.commandline import values
 from engine.commandline.destination import output_folder
 from engine.commandline.output import StageBar, add_json, byte_bar, print_json
+from engine.commandline.plane import add_plane_arguments, plane_choices, plane_sentences
 from engine.data import DATASETS
 from engine.figures import headline, proof_lead, proof_sentence, standalone_html
 from engine.figures.task import DERIVED_KEYS, words
@@ -38,9 +39,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--restarts", type=values.positive, default=1)
     parser.add_argument("--max-sweeps", type=values.positive, default=100)
     parser.add_argument("--line", type=values.line_points, default=25, help="points per edge")
-    parser.add_argument(
-        "--plane", type=values.plane_points, default=25, help="points per axis, 0 for none"
-    )
+    add_plane_arguments(parser)
     parser.add_argument(
         "--reset",
         action=argparse.BooleanOptionalAction,
@@ -97,6 +96,8 @@ def run(options: argparse.Namespace) -> None:
     for sentence in (precision["sentence"], precision["warning"]):
         if sentence is not None:
             print(sentence)
+    for sentence in plane_sentences(result.summary):
+        print(sentence)
     if options.data not in DATASETS:
         print(f"{options.data} is one set: the same samples serve as train and as test")
     if folder is not None:
@@ -148,7 +149,7 @@ def _options(options: argparse.Namespace) -> CompareOptions:
         restarts=options.restarts,
         max_sweeps=options.max_sweeps,
         line_points=options.line,
-        plane_points=options.plane,
+        **plane_choices(options),
         reset=options.reset,
         reset_samples=options.reset_samples,
         precision=options.precision,

@@ -10,7 +10,7 @@ import torch
 
 from engine.errors import SpecError
 
-MOST_LINE_POINTS, MOST_PLANE_POINTS = 1001, 257
+MOST_LINE_POINTS, MOST_PLANE_POINTS, MOST_SOBOL = 1001, 257, 4096
 """As in a run's spec: more show nothing more and take days."""
 
 
@@ -79,11 +79,39 @@ def line_points(text: str) -> int:
     return value
 
 
-def plane_points(text: str) -> int:
-    """Return 0 for no plane, or a number of 2 or more."""
+def plane_points(text: str) -> tuple[int, int | None]:
+    """Return points along u, and along v where these differ: 0 for no plane, 33, or 21x20."""
+    columns, sign, rows = text.lower().replace("×", "x").partition("x")
+    across, along = int(columns), int(rows) if sign else None
+    fits = all(2 <= value <= MOST_PLANE_POINTS for value in (across, along or across))
+    if not fits and (across != 0 or sign):
+        raise argparse.ArgumentTypeError(
+            f"must be 0 (no plane) or from 2 to {MOST_PLANE_POINTS}, or two such as 21x20"
+        )
+    return across, None if along == across else along
+
+
+def accuracy(text: str) -> float:
+    """Return a relative error from 0 to 1; "1%" is .01 (an argparse type)."""
+    value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must be from 0 to 1, or from 0% to 100%")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return a time above 0 (an argparse type)."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def power_of_two(text: str) -> int:
+    """Return a power of two from 64 to 4096 (an argparse type)."""
     value = int(text)
-    if value != 0 and not 2 <= value <= MOST_PLANE_POINTS:
-        raise argparse.ArgumentTypeError(f"must be 0 (no plane) or from 2 to {MOST_PLANE_POINTS}")
+    if not 64 <= value <= MOST_SOBOL or value & (value - 1):
+        raise argparse.ArgumentTypeError(f"must be a power of two from 64 to {MOST_SOBOL}")
     return value
 
 

@@ -47,6 +47,11 @@ def compare(spec: CompareSpec, context: JobContext) -> JobResult:
         reset=spec.reset,
         reset_samples=spec.reset_samples,
         precision=spec.precision,
+        plane_mode=spec.plane_mode,
+        plane_rows=spec.plane_rows,
+        plane_accuracy=spec.plane_accuracy,
+        plane_seconds=spec.plane_seconds,
+        plane_sobol=spec.plane_sobol,
         family=spec.overrides,
     )
     found = study_compare(

@@ -21,6 +21,7 @@ STATES = ("queued", "running", "done", "failed", "cancelled")
 RESULT_FILE = "result.npz"
 PROVENANCE_FILE = "provenance.json"
 QUANTITIES = ("loss", "loss_se", "accuracy", "accuracy_se")
+ESTIMATES = (*QUANTITIES, "error", "error_interpolation", "error_sampling")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Partial:
     Attributes:
         arrays: as in the result, with NaN where nothing is known yet: curves with `lambdas`,
             the plane with its axes and `plane_done`, bool [V, U]; absent before their first tile.
+            A plane that comes in rounds is all there after the first, with its errors.
         summary: the parts of the summary that are known.
         tiles: the keys of the finished tiles.
     """
@@ -156,7 +158,7 @@ def read_partial(folder: Path, spec: Spec) -> Partial:
 
 def _merge(tiles: DiskTiles, keys: tuple[str, ...], spec: CompareSpec) -> dict[str, np.ndarray]:
     u0, u1, v0, v1 = spec.extent
-    side = spec.plane_points
+    columns, rows = spec.plane_points, spec.plane_rows or spec.plane_points
     flat: dict[str, np.ndarray] = {}
     for key in keys:
         name, size = _target(key, spec)
@@ -169,22 +171,40 @@ def _merge(tiles: DiskTiles, keys: tuple[str, ...], spec: CompareSpec) -> dict[s
                 flat.setdefault(f"{name}_{quantity}", np.full(size, np.nan))[index] = tile[quantity]
         if name.startswith("plane"):
             flat.setdefault("plane_done", np.zeros(size, dtype=bool))[index] = True
+    flat |= _estimated(tiles, keys, rows * columns)
     arrays = {
-        name: values.reshape(side, side) if name.startswith("plane") else values
+        name: values.reshape(rows, columns) if name.startswith("plane") else values
         for name, values in flat.items()
     }
     if "plane_done" in arrays:
-        arrays |= {"plane_u": np.linspace(u0, u1, side), "plane_v": np.linspace(v0, v1, side)}
+        arrays |= {"plane_u": np.linspace(u0, u1, columns), "plane_v": np.linspace(v0, v1, rows)}
     if any(name.startswith("curve") for name in arrays):
         arrays["lambdas"] = np.linspace(0.0, 1.0, spec.line_points)
     return arrays
+
+
+def _estimated(tiles: DiskTiles, keys: tuple[str, ...], size: int) -> dict[str, np.ndarray]:
+    """Return the last whole estimate of a plane that comes in rounds: every point has a value."""
+    for key in reversed(keys):
+        match key.split("-"):
+            case ["estimate", split, _]:
+                tile = tiles.get(key) or {}
+            case _:
+                continue
+        names = (*ESTIMATES, "evaluated")
+        if any(name not in tile or tile[name].shape != (size,) for name in names):
+            continue
+        found = {f"plane_{split}_{name}": tile[name] for name in ESTIMATES}
+        found["plane_evaluated"] = tile["evaluated"]
+        return found | {"plane_done": np.ones(size, dtype=bool)}
+    return {}
 
 
 def _target(key: str, spec: CompareSpec) -> tuple[str, int]:
     """Return which arrays a tile belongs to, and how many points these have."""
     match key.split("-"):
         case ["plane", split, _]:
-            return f"plane_{split}", spec.plane_points**2
+            return f"plane_{split}", spec.plane_points * (spec.plane_rows or spec.plane_points)
         case ["curve", edge, split, _]:
             return f"curve_{edge}_{split}", spec.line_points
     return "", 0

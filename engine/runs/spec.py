@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -23,7 +21,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PlainSerializer,
     StrictBool,
     ValidationError,
     model_validator,
@@ -33,44 +30,19 @@ from engine.data.catalogue import DATASETS
 from engine.errors import SpecError
 from engine.runs.files import parse_json, stamp_of
 from engine.runs.spec_errors import explained
+from engine.runs.spec_fields import (
+    Options,
+    Place,
+    PowerOfTwo,
+    Real,
+    Samples,
+    Seed,
+    Sha256,
+    odd,
+    side,
+)
 
 LANES = ("compute", "files")
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Samples = Annotated[int, Field(strict=True, ge=1)]
-# Adding 0.0 turns -0.0, which compares equal but is written differently, into 0.0.
-Real = Annotated[float, Field(allow_inf_nan=False), AfterValidator(lambda value: value + 0.0)]
-# A plane this large shows nothing more, and differences of its ends stay finite.
-Place = Annotated[Real, Field(ge=-1e6, le=1e6)]
-
-
-def _freeze(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    frozen = {}
-    for name, value in options.items():
-        parts = value if isinstance(value, list | tuple) else (value,)
-        for part in parts:
-            finite = not isinstance(part, float) or math.isfinite(part)
-            small = not isinstance(part, int) or abs(part) < 2**63
-            if not finite or not small or not isinstance(part, bool | int | str | float):
-                raise ValueError(f"{name} must be a number, a text, true, false or a list of them")
-        frozen[name] = tuple(parts) if isinstance(value, list | tuple) else value
-    return MappingProxyType(frozen)
-
-
-def _odd(points: int) -> int:
-    if points % 2 == 0:
-        raise ValueError(f"an odd number is needed, so that λ = ½ is a point; try {points + 1}")
-    return points
-
-
-def _side(points: int) -> int:
-    if 0 < points < 3:
-        raise ValueError("Input should be 0 (no plane) or from 3 to 257")
-    return points
-
-
-Options = Annotated[Mapping[str, Any], AfterValidator(_freeze), PlainSerializer(dict)]
 
 
 class Part(BaseModel):
@@ -150,7 +122,12 @@ class DataSpec(Part):
 
 
 class CompareSpec(Spec):
-    """The main job: match B to A, prove it, and draw the line and the plane between them."""
+    """The main job: match B to A, prove it, and draw the line and the plane between them.
+
+    The plane has `plane_points` columns and `plane_rows` rows (None: as many). `plane_mode` says
+    which of its points are evaluated; what belongs to one mode alone is left at its default in
+    the others. See `engine.studies.CompareOptions`.
+    """
 
     kind: Literal["compare"] = "compare"
     version: Literal[1] = 1
@@ -160,20 +137,53 @@ class CompareSpec(Spec):
     method: Literal["weight"] = "weight"
     seed: Seed = 0
     restarts: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
-    line_points: Annotated[int, Field(strict=True, ge=3, le=1001), AfterValidator(_odd)] = 25
-    plane_points: Annotated[int, Field(strict=True, ge=0, le=257), AfterValidator(_side)] = 25
+    line_points: Annotated[int, Field(strict=True, ge=3, le=1001), AfterValidator(odd)] = 25
+    plane_points: Annotated[int, Field(strict=True, ge=0, le=257), AfterValidator(side)] = 25
     extent: tuple[Place, Place, Place, Place] = (-0.5, 1.5, -0.5, 1.5)
     reset: StrictBool | None = None
     reset_samples: Samples = 1000
     overrides: Options = Field(default_factory=dict, validate_default=True)
     precision: Literal["exact", "tf32", "fast"] = "exact"
-    later: ClassVar[frozenset[str]] = frozenset({"precision"})
+    plane_mode: Literal["full", "progressive", "sobol"] = "full"
+    plane_rows: Annotated[int, Field(strict=True, ge=3, le=257)] | None = None
+    plane_accuracy: Annotated[Real, Field(ge=0, le=1)] = 0.01
+    plane_seconds: Annotated[Real, Field(gt=0)] | None = None
+    plane_sobol: PowerOfTwo = 2048
+    later: ClassVar[frozenset[str]] = frozenset(
+        {
+            "precision",
+            "plane_mode",
+            "plane_rows",
+            "plane_accuracy",
+            "plane_seconds",
+            "plane_sobol",
+        }
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _square(cls, values: Any) -> Any:
+        """Leave out rows that are as many as columns: it is the same question."""
+        if isinstance(values, dict) and values.get("plane_rows") == values.get("plane_points", 25):
+            return {name: value for name, value in values.items() if name != "plane_rows"}
+        return values
 
     @model_validator(mode="after")
     def _has_area(self) -> CompareSpec:
         u0, u1, v0, v1 = self.extent
         if u0 >= u1 or v0 >= v1:
             raise ValueError(f"extent {self.extent} is empty; allowed: u0 < u1 and v0 < v1")
+        return self
+
+    @model_validator(mode="after")
+    def _mode_fits(self) -> CompareSpec:
+        mode = self.plane_mode
+        if mode != "full" and not self.plane_points:
+            raise ValueError(f"plane_mode {mode!r} needs a plane; give plane_points from 3 to 257")
+        if mode != "progressive" and (self.plane_accuracy, self.plane_seconds) != (0.01, None):
+            raise ValueError("plane_accuracy and plane_seconds belong to plane_mode 'progressive'")
+        if mode != "sobol" and self.plane_sobol != 2048:
+            raise ValueError("plane_sobol belongs to plane_mode 'sobol'")
         return self
 
 

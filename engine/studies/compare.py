@@ -27,6 +27,7 @@ from engine.studies.evaluation import Evaluation, InTurn, TileExecutor, Work
 from engine.studies.layers import layer_table
 from engine.studies.options import CompareOptions
 from engine.studies.plane import PlaneStudy
+from engine.studies.plane_live import evaluate_in_rounds
 from engine.studies.precision import precision_summary
 from engine.studies.provenance import provenance
 from engine.studies.recipe import ProgramRecipe
@@ -150,14 +151,21 @@ def _evaluate(
     if options.plane_points:
         plane = PlaneStudy.lay_out(subject.program, span, options)
         stages.partial({"plane": plane.geometry()})
-    every = [("ends", tile) for tiles in ends.values() for tile in tiles]
-    every += [("curves", tile) for tiles in edges.values() for tile in tiles]
-    every += [("plane", tile) for tile in plane.tiles] if plane else []
-    countdown = Countdown(stages, sum(len(tile.index) for _, tile in every), len(every))
+    first = [("ends", tile) for tiles in ends.values() for tile in tiles]
+    later = [("curves", tile) for tiles in edges.values() for tile in tiles]
+    of_plane = [("plane", tile) for tile in plane.tiles] if plane else []
+    sketch = None
     with stages.stage("evaluate"):
         precision = precision_summary(evaluation, span)
         stages.partial({"precision": precision})
-        evaluation.run(every, countdown)
+        if plane is not None and options.plane_mode != "full":
+            sketch = evaluate_in_rounds(
+                plane, evaluation, options, stages, first=first + of_plane, later=later
+            )
+        else:
+            every = first + later + of_plane
+            countdown = Countdown(stages, sum(len(tile.index) for _, tile in every), len(every))
+            evaluation.run(every, countdown)
     cache = evaluation.cache
     curves = {key: gather(tiles, cache) for key, tiles in edges.items()}
     naive_top = float(np.max(curves["naive", "test"]["loss"]))
@@ -165,7 +173,7 @@ def _evaluate(
         ends={s: gather(tiles, cache) for s, tiles in ends.items()},
         curves=curves,
         lambdas=line(options.line_points)[:, 1].numpy(),
-        plane=plane.finished(cache, evaluation, naive_top) if plane else None,
+        plane=plane.finished(cache, evaluation, naive_top, sketch) if plane else None,
         precision=precision,
     )
 

@@ -19,7 +19,7 @@ from engine.landscape import ResetData, evaluate
 from engine.landscape.plans import Adapted, plan_for
 from engine.program import Program
 from engine.studies.recipe import ProgramRecipe
-from engine.studies.stages import Countdown
+from engine.studies.stages import Approach, Countdown
 from engine.studies.tiles import Tile, TileCache, belongs, tally_arrays
 
 Finished = Callable[[Tile, Mapping[str, np.ndarray]], None]
@@ -130,7 +130,7 @@ class Evaluation:
     executor: TileExecutor
     should_stop: Callable[[], bool]
 
-    def run(self, groups: Sequence[tuple[str, Tile]], countdown: Countdown) -> None:
+    def run(self, groups: Sequence[tuple[str, Tile]], countdown: Countdown | Approach) -> None:
         """Evaluate every tile that the cache does not have.
 
         Args:

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.errors import SpecError
 from engine.landscape.plans import PRECISIONS
+from engine.studies.plane_options import ACCURACY, SOBOL_POINTS, check_plane_options
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,19 @@ class CompareOptions:
         restarts: starts of the matching; the first is the identity.
         max_sweeps: the most sweeps of one start.
         line_points: λ values per edge, at least 3 and odd, so that λ = ½ is among them.
-        plane_points: grid points per axis, at least 2; 0 leaves the plane out.
+        plane_points: grid points along u, at least 2; 0 leaves the plane out.
         extent: of the plane, (u from, u to, v from, v to) in units of ‖B − A‖.
         reset: recompute BatchNorm statistics at each point; None where the model has any.
         reset_samples: at most how many training images, drawn from the split's, for that.
         precision: how points are computed: `exact`, `tf32` or `fast` (`engine.landscape.plans`).
+        plane_mode: which points of the plane are evaluated (`PLANE_MODES`): "full", every point of
+            the grid; "progressive", as many as the accuracy asks for; "sobol", scattered points.
+        plane_rows: grid points along v, at least 2; None takes as many as along u.
+        plane_accuracy: where a progressive plane stops: the median of its points' estimated
+            relative errors, 0 to 1; their 95th percentile may be five times as large. 0 goes on
+            until every point is evaluated.
+        plane_seconds: or after this time, whichever is first; None sets no time.
+        plane_sobol: how many scrambled Sobol points, a power of two from 64 to 4096.
         family: choices that a state dict does not show (`engine.families.recognise`).
 
     Raises:
@@ -53,6 +62,11 @@ class CompareOptions:
     reset: bool | None = None
     reset_samples: int = 1000
     precision: str = "exact"
+    plane_mode: str = "full"
+    plane_rows: int | None = None
+    plane_accuracy: float = ACCURACY
+    plane_seconds: float | None = None
+    plane_sobol: int = SOBOL_POINTS
     family: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -71,5 +85,6 @@ class CompareOptions:
                 f"precision={self.precision!r} is not possible: choose one of "
                 f"{', '.join(PRECISIONS)}."
             )
+        check_plane_options(self)
         if (self.mean is None) != (self.std is None):
             raise SpecError("mean and std belong together; give both or neither.")

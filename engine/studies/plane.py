@@ -26,6 +26,7 @@ from engine.landscape import (
 from engine.landscape.plans import plan_for
 from engine.program import Program
 from engine.studies.options import CompareOptions
+from engine.studies.plane_sketch import Sketch, basins_note
 from engine.studies.tiles import Tile, TileCache, coarse_first, gather, split_into_tiles
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ class PlaneStudy:
     Args:
         plane: the grid and its geometry.
         models: A, B and π(B).
-        corner_tiles, grid_tiles: the three models themselves; the grid, coarse points first.
+        corner_tiles, grid_tiles: the three models themselves; the grid, coarse points first,
+            where all of it is evaluated.
         extent: (u from, u to, v from, v to) in units of ‖B − A‖.
+        mode: of `CompareOptions.plane_mode`.
         values: per grid point, once finished.
         corners: per model, once finished.
         corner_difference: the largest difference between a corner and its model evaluated on
@@ -51,6 +54,7 @@ class PlaneStudy:
         found: the basins, once finished; None where no threshold can tell them.
         rule: how the basins' threshold was chosen, or why there is none.
         checks: what is measured on the plane's formed points, once finished.
+        sketch: where the values come from, once finished, if the mode is not "full".
     """
 
     plane: Plane
@@ -58,29 +62,35 @@ class PlaneStudy:
     corner_tiles: tuple[Tile, ...]
     grid_tiles: tuple[Tile, ...]
     extent: tuple[float, float, float, float]
+    mode: str
     values: Mapping[str, np.ndarray] | None = None
     corners: Mapping[str, np.ndarray] | None = None
     corner_difference: float = float("nan")
     found: Basins | None = None
     rule: str = ""
     checks: PlaneChecks | None = None
+    sketch: Sketch | None = None
 
     @staticmethod
     def lay_out(program: Program, span: Span, options: CompareOptions) -> PlaneStudy:
         """Return the tiles of the plane; trained parameters alone count in its geometry."""
         plane = make_plane(
             *span.models,
-            resolution=options.plane_points,
+            resolution=(options.plane_points, options.plane_rows or options.plane_points),
             extent=options.extent,
             names=geometry_names(program),
         )
-        order = coarse_first(len(plane.v), len(plane.u))
+        grid: tuple[Tile, ...] = ()
+        if options.plane_mode == "full":
+            order = coarse_first(len(plane.v), len(plane.u))
+            grid = split_into_tiles("plane", plane.span, plane.coefficients, SPLIT, order)
         return PlaneStudy(
             plane,
             span.models,
             split_into_tiles("corners", plane.span, plane.corners, SPLIT),
-            split_into_tiles("plane", plane.span, plane.coefficients, SPLIT, order),
+            grid,
             options.extent,
+            options.plane_mode,
         )
 
     @property
@@ -88,13 +98,21 @@ class PlaneStudy:
         """Corners first, then the grid."""
         return self.corner_tiles + self.grid_tiles
 
-    def finished(self, cache: TileCache, evaluation: Evaluation, naive_top: float) -> PlaneStudy:
+    def finished(
+        self,
+        cache: TileCache,
+        evaluation: Evaluation,
+        naive_top: float,
+        sketch: Sketch | None = None,
+    ) -> PlaneStudy:
         """Return the study with the values of its tiles, its check and its basins.
 
         Args:
             naive_top: the largest loss on the line from A to B, for the basins' threshold.
+            sketch: the plane where not all of its grid was evaluated.
         """
-        values, corners = gather(self.grid_tiles, cache), gather(self.corner_tiles, cache)
+        values = gather(self.grid_tiles, cache) if sketch is None else dict(sketch.found.values)
+        corners = gather(self.corner_tiles, cache)
         work = evaluation.work
         own = [
             evaluate_model(
@@ -127,6 +145,7 @@ class PlaneStudy:
             found=found,
             rule=rule,
             checks=check_plane(self.plane, self.models, geometry_names(work.program)),
+            sketch=sketch,
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -135,6 +154,7 @@ class PlaneStudy:
         shape = (len(self.plane.v), len(self.plane.u))
         arrays = {f"plane_{SPLIT}_{name}": v.reshape(shape) for name, v in self.values.items()}
         arrays |= {"plane_u": self.plane.u, "plane_v": self.plane.v}
+        arrays |= {} if self.sketch is None else self.sketch.arrays(shape, SPLIT)
         labels = np.zeros(shape, dtype=np.int64) if self.found is None else self.found.labels
         return arrays | {"basin_labels": labels}
 
@@ -143,7 +163,9 @@ class PlaneStudy:
         plane = self.plane
         return {
             "split": SPLIT,
+            "mode": self.mode,
             "resolution": len(plane.u),
+            "rows": len(plane.v),
             "extent": list(self.extent),
             "positions": {name: list(plane.positions[name]) for name in NAMES},
             "unit": plane.u_norm,
@@ -151,6 +173,7 @@ class PlaneStudy:
             "angle_degrees": plane.angle_degrees,
             "orthonormality": plane.orthonormality,
             "degenerate": plane.degenerate,
+            "estimate": None if self.sketch is None else self.sketch.summary(),
         }
 
     def summary(self) -> dict[str, object]:
@@ -170,6 +193,7 @@ class PlaneStudy:
         if found is None:
             return {"threshold": None, "threshold_rule": self.rule, "count": None}
         return {
+            **basins_note(self.sketch),
             "threshold": found.threshold,
             "threshold_rule": self.rule,
             "count": found.count,

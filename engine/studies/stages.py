@@ -67,13 +67,18 @@ class Countdown:
     Args:
         stages: who is told.
         total, total_tiles: points and tiles to be evaluated.
-        begin: the share of the whole study at which the evaluation begins.
+        begin, end: the shares of the whole study at which the evaluation begins and ends.
     """
 
     def __init__(
-        self, stages: Stages, total: int, total_tiles: int, begin: float = BEGINS["evaluate"]
+        self,
+        stages: Stages,
+        total: int,
+        total_tiles: int,
+        begin: float = BEGINS["evaluate"],
+        end: float = 1.0,
     ) -> None:
-        self._stages, self._begin = stages, begin
+        self._stages, self._begin, self._end = stages, begin, end
         self._total = max(total, 1)
         self._total_tiles = total_tiles
         self._done = 0
@@ -102,5 +107,54 @@ class Countdown:
         if self._computed:
             rate = (time.perf_counter() - self._start) / self._computed
             eta = rate * (self._total - self._done)
-        fraction = self._begin + (1 - self._begin) * min(share, 1.0)
+        fraction = self._begin + (self._end - self._begin) * min(share, 1.0)
         self._stages.report({"kind": "stage", "stage": stage, "fraction": fraction, "eta": eta})
+
+
+class Approach:
+    """Tells how far an evaluation is whose number of points is not known beforehand.
+
+    Args:
+        stages: who is told.
+        begin: the share of the whole study at which it begins.
+    """
+
+    def __init__(self, stages: Stages, begin: float) -> None:
+        self._stages, self._begin = stages, begin
+        self._share, self._tiles = 0.0, 0
+        self._eta: float | None = None
+
+    def point(self, stage: str) -> None:
+        """Say that a point was evaluated."""
+        self._report(stage)
+
+    def tile(self, stage: str, key: str, cached_points: int) -> None:
+        """Count a finished tile."""
+        self._tiles += 1
+        self._stages.report({"kind": "tile", "key": key, "done": self._tiles, "total": self._tiles})
+        self._report(stage)
+
+    def begin_at(self, begin: float) -> None:
+        """Go on from a later share of the study."""
+        self._begin = begin
+
+    def reached(self, share: float, seconds: float, limit: float | None) -> None:
+        """Take note of how much of the way is gone.
+
+        Args:
+            share: of the way, at most 1; it never falls.
+            seconds: that it took so far.
+            limit: seconds after which it ends in any case.
+        """
+        self._share = min(max(self._share, share), 1.0)
+        left = None if limit is None else max(limit - seconds, 0.0)
+        if self._share > 0:
+            rest = seconds * (1 - self._share) / self._share
+            left = rest if left is None else min(rest, left)
+        self._eta = left
+
+    def _report(self, stage: str) -> None:
+        fraction = self._begin + (1 - self._begin) * self._share
+        self._stages.report(
+            {"kind": "stage", "stage": stage, "fraction": fraction, "eta": self._eta}
+        )

@@ -119,6 +119,22 @@ def test_compare_says_what_a_precision_costs(files, capsys):
     assert "here tf32 computes as exact does" in found["warning"]
 
 
+def test_compare_evaluates_part_of_a_plane_and_says_so(files, tmp_path, capsys):
+    few = ["compare", *files, "--samples", "40", "--line", "3"]
+    folder = tmp_path / "out"
+    assert main([*few, "--plane", "9x8", "--preview", "5%", "-o", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "Stopped at the accuracy that was asked for" in out
+    assert "Basins and passes are read off an estimated plane" in out
+    assert np.load(folder / "result.npz")["plane_test_error"].shape == (8, 9)
+    assert main([*few, "--plane", "4", "--plane-seconds", "1e-9", "--json"]) == 0
+    plane = json.loads(capsys.readouterr().out)["plane"]
+    assert (plane["mode"], plane["estimate"]["accuracy"]) == ("progressive", 0.01)
+    assert main([*few, "--plane", "4", "--sobol", "64", "--json"]) == 0
+    plane = json.loads(capsys.readouterr().out)["plane"]
+    assert (plane["mode"], plane["estimate"]["points_full"]) == ("sobol", 64)
+
+
 def test_compare_without_a_plane_prints_the_sentence_and_a_table(files, capsys):
     assert main(["compare", *files, "--samples", "40", "--line", "3", "--plane", "0"]) == 0
     out = capsys.readouterr().out
@@ -155,6 +171,7 @@ def test_train_writes_a_checkpoint_that_is_recognised(tmp_path, capsys):
         (["match", "{a}", "{b}", "--option", "activation"], "NAME=VALUE"),
         (["compare", "{a}", "{b}", "--data", "nothing"], "no data set 'nothing'"),
         (["compare", "{a}", "{folder}"], "it is a folder"),
+        (["compare", "{a}", "{b}", "--sobol", "--plane-seconds", "9"], "--sobol evaluates all"),
         (["match", "{a}", "{b}", "-o", "/dev/null/x.safetensors"], "Not a directory"),
     ],
 )
@@ -175,6 +192,10 @@ def test_errors_are_one_sentence_and_exit_code_one(arguments, message, files, tm
         (["--line", "99999999999"], "odd and from 3 to 1001"),
         (["--plane", "1"], "0 (no plane)"),
         (["--plane", "258"], "0 (no plane) or from 2 to 257"),
+        (["--plane", "21x1"], "or two such as 21x20"),
+        (["--preview", "120%"], "must be from 0 to 1, or from 0% to 100%"),
+        (["--plane-seconds", "0"], "must be above 0"),
+        (["--sobol", "100"], "must be a power of two from 64 to 4096"),
         (["--device", "zzz"], "must be cpu, cuda or cuda:0"),
         (["--device", "meta"], "must be cpu, cuda or cuda:0"),
         (["--device", "cuda:99"], "no device cuda:99 on this machine"),

@@ -8,6 +8,7 @@ import pytest
 from engine.runs import CompareSpec, Store
 from engine.runs.events import EventLog
 from engine.runs.files import write_bytes
+from engine.runs.results import ESTIMATES
 
 SPEC = CompareSpec.model_validate(
     {
@@ -83,3 +84,37 @@ def test_a_tile_of_texts_is_left_out(started: Store) -> None:
     tiles = started.tiles(SPEC.run_id)
     tiles.put("curve-naive-test-0000", {"index": np.array([0]), "loss": np.array(["much"])})
     assert dict(started.partial(SPEC.run_id).arrays) == {}
+
+
+def test_a_plane_in_rounds_is_shown_as_last_estimated(store: Store) -> None:
+    spec = CompareSpec.model_validate(
+        {**SPEC.model_dump(), "plane_mode": "progressive", "plane_rows": 4}
+    )
+    write_bytes(store.home / "runs" / spec.run_id / "spec.json", spec.canonical.encode())
+    tiles = store.tiles(spec.run_id)
+    assert "plane_done" not in store.partial(spec.run_id).arrays
+    for number, level in ((1, 3.0), (2, 2.0), (3, 1.0)):
+        found = {name: np.full(12, level) for name in ESTIMATES}
+        tiles.put(f"estimate-test-{number:04d}", {**found, "evaluated": np.ones(12, np.int8)})
+    tiles.put("estimate-test-0003", {"loss": np.ones(9)})
+    tiles.put("estimate-test-0004", {})
+    (tiles.folder / "estimate-test-0005.npz").write_bytes(b"half")
+    tiles.put("round0001-test-0000", {"index": np.array([0]), "loss": np.array([9.0])})
+    arrays = store.partial(spec.run_id).arrays
+    assert {name for name in arrays if name.startswith("plane_test")} == {
+        f"plane_test_{name}" for name in ESTIMATES
+    }
+    np.testing.assert_array_equal(arrays["plane_test_error"], np.full((4, 3), 2.0))
+    np.testing.assert_array_equal(arrays["plane_evaluated"], np.ones((4, 3)))
+    assert arrays["plane_done"].all()
+    assert (len(arrays["plane_u"]), len(arrays["plane_v"])) == (3, 4)
+
+
+def test_a_full_plane_need_not_be_square(store: Store) -> None:
+    spec = CompareSpec.model_validate({**SPEC.model_dump(), "plane_rows": 4})
+    write_bytes(store.home / "runs" / spec.run_id / "spec.json", spec.canonical.encode())
+    tiles = store.tiles(spec.run_id)
+    tiles.put("plane-test-0000", {"index": np.array([11]), "loss": np.array([1.0])})
+    arrays = store.partial(spec.run_id).arrays
+    assert arrays["plane_test_loss"][3, 2] == 1
+    np.testing.assert_allclose(arrays["plane_v"], [0, 2 / 3, 4 / 3, 2])

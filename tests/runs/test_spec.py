@@ -34,6 +34,13 @@ def test_a_field_that_came_later_is_left_out_at_its_default_alone() -> None:
     assert json.loads(compare(precision="fast").canonical)["precision"] == "fast"
 
 
+def test_a_plane_that_is_evaluated_in_full_is_the_question_that_it_was() -> None:
+    usual = {"plane_mode": "full", "plane_rows": None, "plane_accuracy": 0.01}
+    assert compare(**usual, plane_seconds=None, plane_sobol=2048).run_id == compare().run_id
+    assert compare(plane_points=33, plane_rows=33).run_id == compare(plane_points=33).run_id
+    assert json.loads(compare(plane_rows=20).canonical)["plane_rows"] == 20
+
+
 def test_a_spec_takes_the_precisions_that_there_are() -> None:
     for precision in PRECISIONS:
         assert parse_spec(compare(precision=precision).canonical).precision == precision
@@ -79,6 +86,12 @@ def test_whole_and_negative_zero_numbers_are_one_number() -> None:
         {"reset_samples": 10},
         {"precision": "tf32"},
         {"precision": "fast"},
+        {"plane_mode": "progressive"},
+        {"plane_mode": "progressive", "plane_accuracy": 0.02},
+        {"plane_mode": "progressive", "plane_seconds": 9},
+        {"plane_mode": "sobol"},
+        {"plane_mode": "sobol", "plane_sobol": 64},
+        {"plane_rows": 20},
         {"overrides": {"activation": "gelu"}},
         {"data": {"name": "cifar10"}},
         {"data": {"name": "mnist", "samples": None}},
@@ -131,6 +144,16 @@ def test_specs_are_frozen() -> None:
         ({"line_points": 24}, "line_points: an odd number is needed, .*; try 25"),
         ({"plane_points": 2}, r"plane_points: Input should be 0 \(no plane\) or from 3 to 257"),
         ({"plane_points": 258}, "plane_points: Input should be less than or equal to 257"),
+        ({"plane_rows": 2}, "plane_rows: Input should be greater than or equal to 3"),
+        ({"plane_mode": "coarse"}, "plane_mode: Input should be 'full', 'progressive' or 'sobol'"),
+        ({"plane_mode": "sobol", "plane_sobol": 1000}, "plane_sobol: a power of two .* as 512"),
+        ({"plane_mode": "sobol", "plane_sobol": 32}, "plane_sobol: Input should be greater"),
+        ({"plane_accuracy": 0.1}, "plane_accuracy and plane_seconds belong to plane_mode 'prog"),
+        ({"plane_seconds": 5.0}, "plane_accuracy and plane_seconds belong to plane_mode 'prog"),
+        ({"plane_sobol": 64}, "plane_sobol belongs to plane_mode 'sobol'"),
+        ({"plane_mode": "sobol", "plane_points": 0}, "plane_mode 'sobol' needs a plane"),
+        ({"plane_mode": "progressive", "plane_seconds": 0}, "plane_seconds: .*greater than 0"),
+        ({"plane_mode": "progressive", "plane_accuracy": 2}, "plane_accuracy: .*less than or"),
         ({"extent": (0, 0, 0, 1)}, "^extent .* is empty; allowed: u0 < u1 and v0 < v1"),
         ({"extent": (0, float("nan"), 0, 1)}, "extent.1: Input should be a finite number"),
         ({"extent": (0, 1)}, "extent.2: this field is required"),

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.landscape.progressive import FULL, SAMPLED, Known, estimate
+from tests.landscape.progressive.surfaces import SIDE, grid, refined, ridge, two_basins, values
+
+PLACES = grid()
+
+
+def known_at(kind: int, which: np.ndarray, loss: np.ndarray, known: Known | None = None) -> Known:
+    found = {name: part[which] for name, part in values(loss).items()}
+    return (known or Known.nothing(PLACES)).with_values(kind, which, found)
+
+
+def every(stride: int) -> np.ndarray:
+    rows, columns = np.divmod(np.arange(len(PLACES)), SIDE)
+    return np.flatnonzero((rows % stride == 0) & (columns % stride == 0))
+
+
+def test_evaluated_points_keep_their_bits() -> None:
+    loss, which = two_basins(PLACES), every(4)
+    found = estimate(known_at(FULL, which, loss))
+    for name, part in values(loss).items():
+        assert np.array_equal(found.values[name][which], part[which]), name
+    assert (found.error[which] == 0).all()
+    others = np.setdiff1d(np.arange(len(PLACES)), which)
+    assert (found.error[others] > 0).all()
+    assert found.correction == "none"
+
+
+@pytest.mark.parametrize("surface", [two_basins, ridge])
+@pytest.mark.parametrize("points", [80, 140])
+def test_the_estimated_error_covers_the_true_one(surface, points) -> None:
+    true = surface(PLACES)
+    known, found = refined(true, None, stop=lambda known, _: known.has_full.sum() >= points)
+    off, open_ = np.abs(found.values["loss"] / true - 1), ~known.has_full
+    assert np.mean(off[open_] <= 2 * found.error[open_]) > 0.9
+    assert np.median(off) < found.quantile(0.5)
+    assert np.quantile(off, 0.95) < 1.5 * found.quantile(0.95)
+    assert found.quantile(0.95) < 0.1
+
+
+def test_the_error_is_that_of_the_logarithm_not_of_the_number() -> None:
+    loss = two_basins(PLACES)
+    one, other = (estimate(known_at(FULL, every(4), scale * loss)) for scale in (1, 1000))
+    np.testing.assert_allclose(other.values["loss"], 1000 * one.values["loss"])
+    np.testing.assert_allclose(other.error, one.error, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sample", "correction"),
+    [
+        (lambda true: true * (1 + 0.2 * PLACES[:, 0]), "ratio"),
+        (lambda true: true + 0.1 + 0.05 * PLACES[:, 0], "difference"),
+    ],
+)
+def test_a_sample_is_corrected_by_what_misses_less(sample, correction) -> None:
+    true = two_basins(PLACES)
+    drawn = known_at(SAMPLED, every(2), sample(true))
+    alone = estimate(drawn)
+    assert np.median(np.abs(alone.values["loss"] / true - 1)) > 0.02
+    found = estimate(known_at(FULL, every(8), true, drawn))
+    assert found.correction == correction
+    assert np.median(np.abs(found.values["loss"] / true - 1)) < 1e-3
+    checked = np.setdiff1d(every(2), every(8))
+    assert (found.interpolation[checked] == 0).all()
+    assert (found.sampling[checked] > 0).all()
+    assert (found.sampling[every(8)] == 0).all()
+
+
+def test_before_any_correction_the_sampling_error_is_the_sample_s_own() -> None:
+    found = estimate(known_at(SAMPLED, every(8), two_basins(PLACES)))
+    np.testing.assert_allclose(found.sampling, 0.02)
+
+
+def test_diverged_points_stay_so_and_poison_no_others() -> None:
+    true, gone = two_basins(PLACES), PLACES[:, 0] > 1.05
+    loss = np.where(gone, np.nan, true)
+    found = estimate(known_at(FULL, every(2), loss))
+    assert np.isnan(found.values["loss"][gone & (PLACES[:, 0] > 1.2)]).all()
+    clear = PLACES[:, 0] < 0.9
+    off = np.abs(found.values["loss"][clear] / true[clear] - 1)
+    assert off.max() < 0.04
+    near = np.abs(PLACES[:, 0] - 13 / 12) < 0.01
+    between = near & ~np.isin(np.arange(len(PLACES)), every(2))
+    assert np.isinf(found.error[between]).all()
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf])
+def test_a_sample_that_diverged_is_a_plane_that_did(wild) -> None:
+    sample = two_basins(PLACES)
+    sample[every(8)[-1]] = wild
+    found = estimate(known_at(SAMPLED, every(8), sample))
+    assert np.isnan(found.values["loss"][-1])
+    assert np.isfinite(found.values["loss"][0])
+
+
+def test_where_all_diverged_nothing_has_a_number() -> None:
+    found = estimate(known_at(FULL, every(8), np.full(len(PLACES), np.inf)))
+    assert np.isinf(found.values["loss"][every(8)]).all()
+    others = np.setdiff1d(np.arange(len(PLACES)), every(8))
+    assert np.isnan(found.values["loss"][others]).all()
+    assert found.quantile(0.5) == np.inf
+
+
+def test_scores_stay_between_0_and_1_and_may_be_missing() -> None:
+    part = values(two_basins(PLACES))
+    part["accuracy"] = np.where(PLACES[:, 0] > 0, 1.0, 0.0)
+    which = every(4)
+    known = Known.nothing(PLACES).with_values(FULL, which, {k: v[which] for k, v in part.items()})
+    accuracy = estimate(known).values["accuracy"]
+    assert (accuracy.min(), accuracy.max()) == (0, 1)
+    part["accuracy"] = np.full(len(PLACES), np.nan)
+    known = Known.nothing(PLACES).with_values(FULL, which, {k: v[which] for k, v in part.items()})
+    assert np.isnan(estimate(known).values["accuracy"]).all()
+
+
+def test_elsewhere_than_at_the_known_places_all_is_interpolated() -> None:
+    scattered = np.random.default_rng(1).uniform(-0.5, 1.5, (300, 2))
+    loss = two_basins(scattered)
+    known = Known.nothing(scattered).with_values(FULL, np.arange(300), values(loss))
+    found = estimate(known, PLACES)
+    off = np.abs(found.values["loss"] / two_basins(PLACES) - 1)
+    assert np.median(off) < 0.005
+    assert np.median(off) < found.quantile(0.5)
