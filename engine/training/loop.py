@@ -152,7 +152,7 @@ def _optimiser(module: nn.Module, options: TrainOptions, recipe: Recipe) -> torc
 
 
 def _schedule(options: TrainOptions, recipe: Recipe, steps: int, steps_per_epoch: int) -> Schedule:
-    if options.optimiser == "adam":
+    if options.schedule == "constant":
         return constant(options.rate)
     return warmup_cosine(
         options.rate, recipe.warmup_epochs * steps_per_epoch or WARMUP_STEPS, steps

@@ -11,6 +11,7 @@ from engine.errors import TrainingError
 from engine.training.recipes import Recipe, find_recipe
 
 OPTIMISERS = ("adam", "sgd", "adamw")
+SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class TrainOptions:
     norm: str
     shortcut: str
     depth: int = 0
+    schedule: str = "constant"
 
     def metadata(self) -> dict[str, str]:
         """Return the options as text, for a checkpoint file's header."""
@@ -40,8 +42,15 @@ class TrainOptions:
             shown["shortcut"] = self.shortcut
         if self.depth:
             shown["depth"] = self.depth
+        if self.schedule != own_schedule(self.optimiser):
+            shown["schedule"] = self.schedule
         text = {key: str(value) for key, value in shown.items()}
         return text | stated_metadata(find_recipe(self.recipe).unseen)
+
+
+def own_schedule(optimiser: str) -> str:
+    """Return the schedule of an optimiser where none is asked for: the paper's."""
+    return "constant" if optimiser == "adam" else "cosine"
 
 
 def resolve_options(
@@ -57,6 +66,7 @@ def resolve_options(
     norm: str | None = None,
     shortcut: str | None = None,
     depth: int | None = None,
+    schedule: str | None = None,
 ) -> TrainOptions:
     """Fill in the recipe's defaults and check every option.
 
@@ -83,6 +93,7 @@ def resolve_options(
         norm=known.norms[0] if norm is None else norm,
         shortcut=known.shortcuts[0] if shortcut is None else shortcut,
         depth=known.depth if depth is None else depth,
+        schedule=own_schedule(chosen) if schedule is None else schedule,
     )
     _check(options, known)
     return options
@@ -97,6 +108,10 @@ def _check(options: TrainOptions, known: Recipe) -> None:
     for name, value in least_one.items():
         if value < 1:
             raise TrainingError(f"The {name} is {value}; it must be at least 1.")
+    if options.schedule not in SCHEDULES:
+        raise TrainingError(
+            f"There is no schedule '{options.schedule}'; there are {_list(SCHEDULES)}."
+        )
     if options.seed < 0:
         raise TrainingError(f"The seed is {options.seed}; it must be 0 or more.")
     if not (math.isfinite(options.rate) and options.rate > 0):

@@ -38,6 +38,7 @@ def train(
     norm: str | None = None,
     shortcut: str | None = None,
     depth: int | None = None,
+    schedule: str | None = None,
     device: str = "cpu",
     progress: Callable[[TrainProgress], None] | None = None,
     checkpoints: Callable[[int, Mapping[str, Tensor]], None] | None = None,
@@ -49,12 +50,13 @@ def train(
         recipe: a name of `RECIPES`.
         seed: of weights, order and augmentation, 0 or more.
         width: hidden units (MLP), of a transformer's stream, or width multiplier (ResNet, VGG).
-        optimiser: "adam" (constant rate), or "sgd" (momentum 0.9) and "adamw" with warm-up and
-            cosine to 0.
+        optimiser: "adam", "sgd" (momentum 0.9) or "adamw".
         rate: learning rate, with a warm-up its peak.
         epochs: passes over the training data.
         batch_size: samples per step; those beyond the last full batch sit an epoch out.
         data: a data set's name or a .npz/.safetensors file, instead of the recipe's data.
+        schedule: of the rate: "constant" (the default of Adam) or "cosine", a warm-up and a cosine
+            to 0 (of the others).
         norm, shortcut, depth: variants of the model, see the recipe.
         device: "cpu" or a CUDA device.
         progress: called after every step; the last one of an epoch carries its record.
@@ -78,6 +80,7 @@ def train(
         norm=norm,
         shortcut=shortcut,
         depth=depth,
+        schedule=schedule,
     )
     known = find_recipe(recipe)
     where = _device(device)

@@ -49,6 +49,7 @@ def test_metadata_is_text_without_folders(tmp_path):
         ({"seed": -1}, "The seed is -1; it must be 0 or more"),
         ({"rate": 0.0}, "The learning rate is 0.0; it must be positive"),
         ({"rate": float("nan")}, "The learning rate is nan"),
+        ({"schedule": "step"}, "no schedule 'step'; there are constant, cosine"),
         ({"norm": "layer"}, "mnist-mlp has no norm 'layer'; it has none"),
         ({"recipe": "cifar10-resnet20", "shortcut": "C"}, "no shortcut 'C'; it has B, A, 3x3"),
     ],
@@ -56,6 +57,14 @@ def test_metadata_is_text_without_folders(tmp_path):
 def test_senseless_options_are_refused(given, message):
     with pytest.raises(TrainingError, match=message):
         resolve_options(**{"recipe": "mnist-mlp", "seed": 0} | given)
+
+
+def test_each_optimiser_has_the_papers_schedule_and_another_can_be_asked_for():
+    assert resolve_options("mnist-mlp", seed=0).schedule == "constant"
+    assert resolve_options("mnist-mlp", seed=0, optimiser="sgd").schedule == "cosine"
+    asked = resolve_options("mnist-mlp", seed=0, schedule="cosine")
+    assert asked.schedule == "cosine" and asked.metadata()["schedule"] == "cosine"
+    assert "schedule" not in resolve_options("mnist-mlp", seed=0, schedule="constant").metadata()
 
 
 @pytest.mark.parametrize("name", RECIPES)

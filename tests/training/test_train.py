@@ -14,6 +14,8 @@ from engine.data.catalogue import DATASETS
 from engine.errors import CancelledError, TrainingError
 from engine.families import recognise
 from engine.training import train
+from engine.training.initialise import build_fresh
+from engine.training.models import mlp
 from engine.training.train import seeded
 from tests.data.images import write_mirror
 from tests.training.tiny import tiny_images, tiny_vectors
@@ -40,6 +42,14 @@ def test_one_seed_one_model_bit_for_bit(optimiser, tmp_path):
     assert first.history == again.history
     assert all(first.tensors[name].equal(again.tensors[name]) for name in first.tensors)
     assert not first.tensors["0.weight"].equal(other.tensors["0.weight"])
+
+
+def test_a_schedule_that_is_asked_for_is_followed(tmp_path):
+    constant, cosine = (tiny(tmp_path, epochs=1, schedule=name) for name in ("constant", "cosine"))
+    assert constant.tensors["0.weight"].equal(tiny(tmp_path, epochs=1).tensors["0.weight"])
+    start = build_fresh(lambda: mlp((9,), 3, (16, 16, 16)), seeded(0, "weights")).state_dict()
+    moved = [float((x.tensors["0.weight"] - start["0.weight"]).norm()) for x in (constant, cosine)]
+    assert 0 < moved[1] < 0.8 * moved[0]
 
 
 def test_augmented_training_is_repeatable(tmp_path):
