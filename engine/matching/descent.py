@@ -2,16 +2,19 @@
 
 Ainsworth et al. 2022 (arXiv 2209.04836), algorithm 1: visit the permutations in random
 order, solve each one's assignment problem with the others fixed, until a sweep brings no
-gain. Three things differ from the authors' code, none of them changes what is found: a group
+gain. Four things differ from the authors' code, none of them changes what is found: a group
 is visited again only if a neighbour changed since its last visit; its cost is kept and only
-the part that the changed units contribute is recomputed; ties leave units where they are.
+the part that the changed units contribute is recomputed; ties leave units where they are; and
+groups that follow one another in the order and share no parameter are solved beside each other.
 The result is a coordinate-wise optimum, not the global one, which is NP-hard to find.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -19,6 +22,7 @@ from torch import Tensor
 from engine.matching import lap
 from engine.matching.problem import Problem
 from engine.matching.result import StopReason
+from engine.matching.visit import Visit
 from engine.symmetry import Perms
 
 Progress = Callable[[int, float], None]
@@ -37,27 +41,6 @@ class Descent:
     def sweeps(self) -> int:
         """Return the number of sweeps."""
         return len(self.trace) - 1
-
-
-class Costs:
-    """The cost matrix of each group, kept and brought up to date when it is asked for.
-
-    One n × n matrix per group stays in memory, made at the group's first visit.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._costs: dict[str, Tensor] = {}
-        self._made_for: dict[str, Perms] = {}
-
-    def of(self, group: str, perms: Perms) -> Tensor:
-        """Return the group's cost for these permutations; it is overwritten by later calls."""
-        if group in self._costs:
-            self._problem.change(self._costs[group], group, self._made_for[group], perms)
-        else:
-            self._costs[group] = self._problem.cost(group, perms)
-        self._made_for[group] = dict(perms)
-        return self._costs[group]
 
 
 def coordinate_descent(
@@ -81,78 +64,123 @@ def coordinate_descent(
         progress: called after each sweep with its number and the objective.
         should_stop: asked before each group.
     """
-    blocks = tuple(problem.blocks)
-    perms = dict(start)
-    costs = Costs(problem)
-    visit = Visit(problem, costs, solver)
-    stale = set(blocks)
-    trace = [problem.objective(perms)]
-    for sweep in range(1, max_sweeps + 1):
-        gained = 0.0
-        for place in torch.randperm(len(blocks), generator=generator).tolist():
-            block = blocks[place]
-            if block not in stale:
-                continue
-            if should_stop is not None and should_stop():
-                trace.append(trace[-1] + gained)
-                return Descent(perms, tuple(trace), StopReason.CANCELLED)
-            stale.discard(block)
-            gain, better = visit(block, perms)
-            if better:
-                perms |= better
-                gained += gain
-                stale |= problem.neighbours[block]
-        trace.append(trace[-1] + gained)
-        if progress is not None:
-            progress(sweep, trace[-1])
-        if not stale or not gained:
-            return Descent(perms, tuple(trace), StopReason.CONVERGED)
-    return Descent(perms, tuple(trace), StopReason.MAX_SWEEPS)
+    with Climber(problem, solver, should_stop) as climber:
+        return climber.climb(
+            start, generator, problem.objective(start), max_sweeps=max_sweeps, progress=progress
+        )
 
 
-class Visit:
-    """Solve one block with all others fixed, and accept only what truly gains."""
+@dataclass
+class Sweep:
+    """One sweep under way: where the permutations are, what must be visited, what was gained."""
 
-    def __init__(self, problem: Problem, costs: Costs, solver: lap.Solver) -> None:
+    perms: dict[str, Tensor]
+    stale: set[str]
+    gained: float = 0.0
+    cancelled: bool = False
+
+
+class Climber:
+    """Coordinate descents on one problem, which share its costs; to be used as a context.
+
+    Args:
+        problem: what is matched.
+        solver: solves the assignment problems, in as many threads as torch has.
+        should_stop: asked before each group.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        solver: lap.Solver = lap.scipy_solver,
+        should_stop: ShouldStop | None = None,
+    ) -> None:
+        threads = torch.get_num_threads()
         self._problem = problem
-        self._costs = costs
-        self._solver = solver
-        self._norms = {
-            group: (problem.epsilon * a, b)
-            for group in problem.sites
-            for a, b in (problem.norms(group),)
-        }
+        self._should_stop = should_stop
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._visit = Visit(problem, solver, self._pool)
 
-    def __call__(self, block: str, perms: Perms) -> tuple[float, dict[str, Tensor]]:
-        """Return the gain and the permutations that change, none if nothing gains."""
-        if block in self._problem.families:
-            return self._family(block, perms)
-        current = perms[block]
-        cost = self._costs.of(block, perms)
-        proposed = lap.solve(cost, block, self._solver)
-        a, b = self._norms[block]
-        tolerance = a * (b[current] + b[proposed])
-        better = lap.improve(cost, current, proposed, tolerance)
-        if better is current:
-            return 0.0, {}
-        if block in self._problem.neighbours[block]:
-            # The cost is only the gradient here: a parameter carries the group twice.
-            return self._truly(perms, {block: better}, float(tolerance.sum()))
-        return lap.assigned(cost, better) - lap.assigned(cost, current), {block: better}
+    def __enter__(self) -> Climber:
+        return self
 
-    def _family(self, head: str, perms: Perms) -> tuple[float, dict[str, Tensor]]:
-        family = self._problem.families[head]
-        gain, changes, tolerance = family.visit(perms, self._solver)
-        if not changes:
-            return 0.0, {}
-        if head in self._problem.neighbours[head]:
-            return self._truly(perms, changes, tolerance)
-        return (gain, changes) if gain > 0 else (0.0, {})
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
 
-    def _truly(
-        self, perms: Perms, changes: dict[str, Tensor], tolerance: float
-    ) -> tuple[float, dict[str, Tensor]]:
-        """Return the changes if the objective itself rises by more than rounding."""
-        before = self._problem.objective(perms, *changes)
-        gain = self._problem.objective({**perms, **changes}, *changes) - before
-        return (gain, changes) if gain > tolerance else (0.0, {})
+    def climb(
+        self,
+        start: Perms,
+        generator: torch.Generator,
+        objective: float,
+        *,
+        stale: Collection[str] | None = None,
+        max_sweeps: int = 100,
+        progress: Progress | None = None,
+    ) -> Descent:
+        """Return a coordinate-wise optimum reached from `start`.
+
+        Args:
+            start: the permutation of each group.
+            generator: draws the order of each sweep.
+            objective: that of the start.
+            stale: the blocks that may gain; by default all.
+            max_sweeps: at most this many sweeps.
+            progress: called after each sweep with its number and the objective.
+        """
+        blocks = tuple(self._problem.blocks)
+        now = Sweep(dict(start), set(blocks if stale is None else stale))
+        trace = [objective]
+        for sweep in range(1, max_sweeps + 1):
+            now.gained = 0.0
+            order = [blocks[k] for k in torch.randperm(len(blocks), generator=generator).tolist()]
+            self._sweep(order, now)
+            trace.append(trace[-1] + now.gained)
+            if now.cancelled:
+                return Descent(now.perms, tuple(trace), StopReason.CANCELLED)
+            if progress is not None:
+                progress(sweep, trace[-1])
+            if not now.stale or not now.gained:
+                return Descent(now.perms, tuple(trace), StopReason.CONVERGED)
+        return Descent(now.perms, tuple(trace), StopReason.MAX_SWEEPS)
+
+    def _sweep(self, order: Sequence[str], now: Sweep) -> None:
+        """Visit the blocks that may gain in their order, independent ones together."""
+        place = 0
+        while place < len(order) and not now.cancelled:
+            together, place = self.independent(order, place, now.stale)
+            begun = []
+            for block in together:
+                if self._should_stop is not None and self._should_stop():
+                    now.cancelled = True
+                    break
+                now.stale.discard(block)
+                begun.append((block, self._visit.begin(block, now.perms)))
+            for block, solving in begun:
+                gain, better = self._visit.end(block, now.perms, solving)
+                if better:
+                    now.perms |= better
+                    now.gained += gain
+                    now.stale |= self._problem.neighbours[block]
+
+    def independent(
+        self, order: Sequence[str], place: int, stale: Collection[str]
+    ) -> tuple[list[str], int]:
+        """Return the next blocks to be visited that do not touch each other, and what follows.
+
+        The result is that of visiting one after the other: none of them changes another's
+        cost, nor whether a block before the next place must be visited.
+        """
+        together: list[str] = []
+        touched: set[str] = set()
+        while place < len(order) and order[place] not in touched:
+            if order[place] in stale:
+                together.append(order[place])
+                touched |= self._problem.neighbours[order[place]]
+            place += 1
+        return together, place

@@ -76,13 +76,22 @@ def solve(cost: Tensor, group: str, solver: Solver = scipy_solver) -> Tensor:
     Raises:
         MatchingError: the cost is not finite.
     """
+    return torch.from_numpy(solver(finite_matrix(cost, group))).to(cost.device)
+
+
+def finite_matrix(cost: Tensor, group: str) -> np.ndarray:
+    """Return a cost as an array, which shares its memory where it is on the CPU.
+
+    Raises:
+        MatchingError: the cost is not finite.
+    """
     matrix = cost.detach().cpu().numpy()
     if not np.isfinite(matrix).all():
         raise MatchingError(
             f"the matching cost of {group} is not finite: its weights are too large to be "
             "multiplied in this precision; bring both models in float64"
         )
-    return torch.from_numpy(solver(matrix)).to(cost.device)
+    return matrix
 
 
 def improve(cost: Tensor, current: Tensor, proposed: Tensor, tolerance: Tensor) -> Tensor:

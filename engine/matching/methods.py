@@ -74,6 +74,7 @@ _WEIGHT = Method(
     Counts.SWEEPS,
     (
         Option("restarts", "number of starts; the best one wins", 1, least=1),
+        Option("escapes", "how often the best is disturbed and improved again", 0, least=0),
         Option(
             "also_from",
             "one more start",

@@ -46,10 +46,11 @@ class MatchResult:
         objective: ⟨a, π(b)⟩ over the tensors that some permutation moves, without running
             statistics; summed in float64.
         objective_identity: the same for the identity.
-        trace: objective of the best start before its first sweep and after each sweep;
-            it never falls, and ends at `objective` up to the rounding of the working dtype.
+        trace: objective of the best start before its first sweep and after each sweep, then of
+            the best that is known after each escape; it never falls, and ends at `objective`
+            up to the rounding of the working dtype.
             Methods that maximise something else say so in their own result.
-        sweeps: number of sweeps of the best start, or of steps.
+        sweeps: number of sweeps of the best start, and of escapes from it, or of steps.
         restarts: final objective of each start; the first is from the identity, or from what is
             known (`anchored.py`) where that is better; further ones are from activation matching
             where asked for, and random.

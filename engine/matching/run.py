@@ -179,5 +179,5 @@ def _tell(
     elif method.counts is Counts.STEPS:
         progress(count / float(settings["steps"]))
     else:
-        starts = float(settings.get("restarts", 1))
+        starts = float(settings.get("restarts", 1)) + float(settings.get("escapes", 0)) / 5
         progress(1 - NOT_DONE_PER_SWEEP ** (count / starts))

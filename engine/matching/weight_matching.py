@@ -2,7 +2,8 @@
 
 Maximises ⟨a, π(b)⟩, equivalently minimises ‖a − π(b)‖ (Ainsworth et al. 2022, arXiv
 2209.04836, section 3.2), by coordinate descent from the identity (see `first_start` for when
-another start is better) and, with restarts, from random permutations. Needs no data.
+another start is better) and, with restarts, from random permutations; escapes lead on from
+the best of them (`escape.py`). Needs no data.
 Running statistics of BatchNorm are permuted with their layer but do not enter the objective.
 Finds no symmetry beyond permutations (no scales, no signs).
 """
@@ -20,7 +21,8 @@ from engine.errors import MatchingError
 from engine.matching.activation_matching import match_activations
 from engine.matching.anchored import anchored_start
 from engine.matching.copy_start import copy_start
-from engine.matching.descent import Descent, Progress, ShouldStop, coordinate_descent
+from engine.matching.descent import Climber, Descent, Progress, ShouldStop, coordinate_descent
+from engine.matching.escape import escaped
 from engine.matching.problem import Problem
 from engine.matching.result import MatchResult, StopReason
 from engine.symmetry import Perms, Permutation
@@ -43,6 +45,7 @@ def match_weights(
     *,
     seed: int = 0,
     restarts: int = 1,
+    escapes: int = 0,
     also_from: AlsoFrom = "nothing",
     max_sweeps: int = 100,
     progress: Progress | None = None,
@@ -60,6 +63,8 @@ def match_weights(
         seed: seed of the visiting orders and random starts.
         restarts: number of starts, at least 1: the first from `first_start`, further ones
             from random permutations; the best objective wins.
+        escapes: how often some units of the best permutation are shuffled and all is improved
+            again, 0 or more; what ends higher is kept.
         also_from: "activation" for one more start, second in order: what activation matching
             finds on the inputs.
         max_sweeps: at most this many sweeps per start, at least 1.
@@ -72,9 +77,10 @@ def match_weights(
         MatchingError: the models do not fit, or an option makes no sense.
         NonFiniteError: a model holds NaN or infinite values.
     """
-    for option, value in (("restarts", restarts), ("max_sweeps", max_sweeps)):
-        if value < 1:
-            raise MatchingError(f"{option} must be at least 1, not {value}")
+    counts = (("restarts", restarts, 1), ("escapes", escapes, 0), ("max_sweeps", max_sweeps, 1))
+    for option, value, least in counts:
+        if value < least:
+            raise MatchingError(f"{option} must be at least {least}, not {value}")
     if also_from not in ALSO_FROM:
         raise MatchingError(f"also_from is one of {', '.join(ALSO_FROM)}, not {also_from!r}")
     if also_from == "activation" and inputs is None:
@@ -91,17 +97,22 @@ def match_weights(
         starts = _all_starts(problem, seed, restarts, known, max_sweeps, progress, should_stop)
         finals = [problem.objective(start.perms) for start in starts]
         identity = problem.objective(problem.identity())
-    # Rounding may rank two starts that ended at the same permutation: the first one wins.
-    best = max(range(len(starts)), key=lambda k: (finals[k], -k))
-    stopped = starts[-1].stop_reason
+        # Rounding may rank two starts that ended at the same permutation: the first one wins.
+        best = starts[max(range(len(starts)), key=lambda k: (finals[k], -k))]
+        stopped = starts[-1].stop_reason
+        if escapes and stopped is not StopReason.CANCELLED:
+            swept = sum(start.sweeps for start in starts)
+            best = _escaped(problem, best, seed, escapes, swept, progress, should_stop)
+            stopped = best.stop_reason
+        objective = problem.objective(best.perms)
     return MatchResult(
-        permutation=Permutation(starts[best].perms, symmetry.within),
-        objective=finals[best],
+        permutation=Permutation(best.perms, symmetry.within),
+        objective=objective,
         objective_identity=identity,
-        trace=starts[best].trace,
-        sweeps=starts[best].sweeps,
+        trace=best.trace,
+        sweeps=best.sweeps,
         restarts=tuple(finals),
-        stop_reason=stopped if stopped is StopReason.CANCELLED else starts[best].stop_reason,
+        stop_reason=stopped if stopped is StopReason.CANCELLED else best.stop_reason,
         seconds=time.perf_counter() - began,
         method=METHOD,
         seed=seed,
@@ -141,6 +152,22 @@ def _all_starts(
         if descent.stop_reason is StopReason.CANCELLED:
             break
     return done
+
+
+def _escaped(
+    problem: Problem,
+    found: Descent,
+    seed: int,
+    escapes: int,
+    swept: int,
+    progress: Progress | None,
+    should_stop: ShouldStop | None,
+) -> Descent:
+    """Return the best that is met on a number of escapes from the best start."""
+    told = None if progress is None else _counted_from(swept, progress)
+    draws = torch.Generator().manual_seed(seed)
+    with Climber(problem, should_stop=should_stop) as climber:
+        return escaped(problem, found, draws, escapes, climber=climber, progress=told)
 
 
 def first_start(problem: Problem, should_stop: ShouldStop | None = None) -> Perms:

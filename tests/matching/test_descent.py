@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from engine.matching import StopReason, coordinate_descent, lap
-from engine.matching.descent import Costs
 from engine.matching.problem import Problem
 from tests.matching import hand
 
@@ -89,14 +88,6 @@ def test_a_proposal_that_lowers_a_quadratic_objective_is_refused():
         if lower:
             assert torch.equal(result.perms["stream"], start["stream"])
     assert refused  # else this test shows nothing
-
-
-def test_kept_costs_equal_fresh_ones():
-    problem = problem_of("mixed", 0)
-    costs, draws = Costs(problem), generator(4)
-    for _ in range(4):
-        perms = problem.random(draws)
-        torch.testing.assert_close(costs.of("g", perms), problem.cost("g", perms))
 
 
 def test_a_group_is_solved_again_only_after_a_neighbour_changed():

@@ -44,6 +44,7 @@ class Row:
 
 ROWS = {
     "weight": Row("weight"),
+    "weight, escapes": Row("weight", {"escapes": 3}),
     "weight, restarts": Row("weight", {"restarts": 2, "also_from": "activation"}),
     "activation, correlation": Row("activation"),
     "activation, inner product": Row("activation", {"statistic": "inner_product"}),
