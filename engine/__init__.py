@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from engine.studies.methods import compare_methods
     from engine.studies.methods_options import MethodChoice, MethodsOptions
     from engine.studies.methods_result import MethodsResult
+    from engine.studies.planes import plane
+    from engine.studies.planes_options import PlanesOptions
+    from engine.studies.planes_result import PlanesResult
     from engine.symmetry import Permutation, Symmetry, derive_symmetry, equivalence, prove
 
 __version__ = "0.1.0"
@@ -61,6 +64,9 @@ _HOMES = {
     "engine.studies.methods": ("compare_methods",),
     "engine.studies.methods_options": ("MethodChoice", "MethodsOptions"),
     "engine.studies.methods_result": ("MethodsResult",),
+    "engine.studies.planes": ("plane",),
+    "engine.studies.planes_options": ("PlanesOptions",),
+    "engine.studies.planes_result": ("PlanesResult",),
     "engine.symmetry": ("Permutation", "Symmetry", "derive_symmetry", "equivalence", "prove"),
 }
 
@@ -108,6 +114,8 @@ __all__ = [
     "MethodsResult",
     "MergeOptions",
     "MergeResult",
+    "PlanesOptions",
+    "PlanesResult",
     "Span",
     "compare",
     "compare_methods",
@@ -115,6 +123,7 @@ __all__ = [
     "line",
     "make_plane",
     "merge",
+    "plane",
 ]
 
 

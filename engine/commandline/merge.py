@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import Any
 
 from engine.checkpoints import load_checkpoint
 from engine.commandline import values
 from engine.commandline.destination import output_file
 from engine.commandline.output import StageBar, add_json, byte_bar, print_json
+from engine.commandline.text_table import text_table
 from engine.figures.merge import merge_headline, score_rows
 from engine.merging.methods import CONSISTENT, MERGE_MANY, MERGES
 from engine.repair.catalogue import REPAIRS
@@ -88,25 +87,9 @@ def run(options: argparse.Namespace) -> None:
         print_json({**result.summary, **result.provenance, "output": options.output})
         return
     print(merge_headline(result.summary))
-    print(table(result.summary))
+    print(text_table(score_rows(result.summary)))
     if options.output is not None:
         print(f"written to {options.output}")
-
-
-def table(summary: Mapping[str, Any]) -> str:
-    """Return the table of every row on both splits as text."""
-    rows = score_rows(summary)
-    columns = list(rows[0])
-    widths = [max(len(column), *(len(row[column]) for row in rows)) for column in columns]
-
-    def line(cells: list[str]) -> str:
-        first, *rest = (
-            cell.ljust(width) if number == 0 else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "  ".join([first, *rest]).rstrip()
-
-    return "\n".join([line(columns), *(line(list(row.values())) for row in rows)])
 
 
 def _options(options: argparse.Namespace) -> MergeOptions:

@@ -22,6 +22,7 @@ STAGES = {
     "match": "matching",
     "equivalence": "checking π(B) against B",
     "repair": "merging and repairing",
+    "directions": "finding the plane's directions",
     "evaluate": "evaluating",
     "ends": "evaluating the models",
     "curves": "evaluating the curves",

@@ -1,7 +1,8 @@
 """Where the three models and the three edges lie on a plane, and what a point of it says on hover.
 
 All coordinates are in units of ‖B − A‖, as in a result's summary: A at the origin, B at (1, 0),
-π(B) wherever its part along B − A and its orthogonal part put it.
+π(B) wherever its part along B − A and its orthogonal part put it. Planes of other kinds say
+their unit and axes themselves.
 """
 
 from __future__ import annotations
@@ -46,6 +47,29 @@ def positions(summary: Summary) -> dict[str, Point]:
     placed = (summary.get("plane") or {}).get("positions") or {}
     here = [name for name in MARKERS if name in placed]
     return {name: (float(placed[name][0]), float(placed[name][1])) for name in here}
+
+
+def edges(summary: Summary) -> tuple[Edge, ...]:
+    """Return the edges to draw: those of A, B and π(B); planes of other kinds have none."""
+    return () if (summary.get("plane") or {}).get("kind") else EDGES
+
+
+def trajectory(summary: Summary) -> np.ndarray:
+    """Return where a training's checkpoints lie on the plane, in order, [K, 2]; K may be 0."""
+    places = (summary.get("plane") or {}).get("trajectory") or ()
+    return np.array(places, dtype=np.float64).reshape(-1, 2)
+
+
+def axis_titles(summary: Summary) -> tuple[str, str]:
+    """Return what the two axes are, the first one with the length of their unit."""
+    plane = summary.get("plane") or {}
+    unit, axes = plane.get("unit"), plane.get("axes") or ("along B − A", "towards π(B)")
+    scale = f" = {unit:.3g}" if unit else ""
+    if plane.get("kind") == "hessian":
+        return f"{axes[0]}, distance", f"{axes[1]}, distance"
+    if plane.get("kind") in ("random", "pca"):  # what the unit is takes a line: the table has it
+        return f"{axes[0]}, unit{scale}", axes[1]
+    return f"{axes[0]}, in units of {plane.get('unit_words', '‖B − A‖')}{scale}", axes[1]
 
 
 def labels(points: Mapping[str, Point]) -> dict[str, str]:

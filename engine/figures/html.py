@@ -51,7 +51,7 @@ def standalone_html(
     colours = palette(theme)
     told = headline(summary)
     sections = "".join(
-        _section(index, title, file_name, figure)
+        figure_section(index, title, file_name, figure)
         for index, (title, file_name, figure) in enumerate(
             _figures(arrays, summary, theme, log, cap)
         )
@@ -59,7 +59,7 @@ def standalone_html(
     return PAGE.format(
         title=escape(told.text),
         theme=colours.name,
-        style=_style(colours),
+        style=page_style(colours),
         plotlyjs=get_plotlyjs(),
         headline=f'<span class="sign">{SIGNS[told.tone]}</span> {escape(told.text)}',
         detail=escape(told.detail),
@@ -107,7 +107,7 @@ def _figures(
     return [*drawn[:3], (f"The {score} along the edges", "accuracy", figure), *drawn[3:]]
 
 
-def _section(index: int, title: str, file_name: str, figure: go.Figure) -> str:
+def figure_section(index: int, title: str, file_name: str, figure: go.Figure) -> str:
     """Return one figure with its title and PNG button; "</" cannot end the script early."""
     data = (figure.to_json() or "{}").replace("</", "<\\/")
     square = file_name in ("plane", "surface")
@@ -170,7 +170,7 @@ def _foot(summary: Summary, provenance: Mapping[str, Any], run_id: str) -> str:
     return escape(" · ".join(parts))
 
 
-def _style(colours: Palette) -> str:
+def page_style(colours: Palette) -> str:
     """Return the page's CSS in a theme's colours."""
     variables = {
         "text": colours.text,

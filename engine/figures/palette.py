@@ -31,6 +31,10 @@ MARKERS: Mapping[str, Marker] = {
     "A": Marker("circle", "circle", "A", 16),
     "B": Marker("square", "square", "B", 15),
     "pi_b": Marker("triangle-up", "diamond", "π(B)", 18),
+    "C": Marker("triangle-up", "diamond", "C", 18),
+    "model": Marker("circle", "circle", "θ", 16),
+    "start": Marker("square", "square", "start", 13),
+    "end": Marker("circle", "circle", "end", 16),
 }
 
 
@@ -62,7 +66,10 @@ LIGHT = Palette(
     halo="#1b1233",
     diverged="#c9ccd6",
     hatch="#6c7184",
-    models={"A": "#2563eb", "B": "#e0532a", "pi_b": "#0f9d84"},
+    models={
+        **{"A": "#2563eb", "B": "#e0532a", "pi_b": "#0f9d84", "C": "#0f9d84"},
+        **{"model": "#2563eb", "start": "#e0532a", "end": "#2563eb"},
+    },
     edges={"naive": "#d9481f", "rebasin": "#0b8f78", "orbit": "#737a94"},
     fills={
         "naive": "rgba(224,83,42,.12)",
@@ -81,7 +88,10 @@ DARK = Palette(
     halo="#0b0716",
     diverged="#3a4054",
     hatch="#9aa1b8",
-    models={"A": "#5b93ff", "B": "#ff7b52", "pi_b": "#2fd0b3"},
+    models={
+        **{"A": "#5b93ff", "B": "#ff7b52", "pi_b": "#2fd0b3", "C": "#2fd0b3"},
+        **{"model": "#5b93ff", "start": "#ff7b52", "end": "#5b93ff"},
+    },
     edges={"naive": "#ff8159", "rebasin": "#35d3b7", "orbit": "#a9b0c8"},
     fills={
         "naive": "rgba(255,129,89,.16)",

@@ -11,15 +11,17 @@ import numpy as np
 import plotly.graph_objects as go
 
 from engine.figures.geometry import (
-    EDGES,
     Arrays,
     Summary,
+    axis_titles,
+    edges,
     hover_texts,
     label_side,
     labels,
     path,
     point_text,
     positions,
+    trajectory,
 )
 from engine.figures.palette import COLORSCALE, MARKERS, Palette, palette
 from engine.figures.refine import filled
@@ -65,6 +67,7 @@ def plane_figure(
         _add_basins(figure, arrays, summary, look)
     _add_diverged(figure, arrays, loss, colours)
     _add_edges(figure, summary, colours)
+    _add_trajectory(figure, summary, colours)
     _add_models(figure, summary, colours, split)
     _add_legend(figure, summary)
     styled(figure, colours, height=HEIGHT)
@@ -179,7 +182,7 @@ def hatch(centre: tuple[float, float], width: float, height: float) -> str:
 def _add_edges(figure: go.Figure, summary: Summary, colours: Palette) -> None:
     """Add the three straight paths, each over a pale casing that keeps it visible."""
     points = positions(summary)
-    for edge in EDGES:
+    for edge in edges(summary):
         if edge.start not in points or edge.end not in points:
             continue
         u, v = path(edge, points, np.array([0.0, 1.0]))
@@ -192,6 +195,24 @@ def _add_edges(figure: go.Figure, summary: Summary, colours: Palette) -> None:
             figure.add_scatter(
                 x=u, y=v, mode="lines", line=style, name=name, showlegend=False, hoverinfo="skip"
             )
+
+
+def _add_trajectory(figure: go.Figure, summary: Summary, colours: Palette) -> None:
+    """Add a training's way over the plane, a dot for each checkpoint."""
+    places = trajectory(summary)
+    if not len(places):
+        return
+    figure.add_scatter(
+        x=places[:, 0],
+        y=places[:, 1],
+        mode="lines+markers",
+        line={"width": 2.5, "color": "#ffffff"},
+        marker={"size": 7, "color": colours.models["end"], "line": {"width": 1.5, "color": "#fff"}},
+        text=[f"checkpoint {number} of {len(places)}" for number in range(1, len(places) + 1)],
+        hovertemplate="%{text}, projected<extra></extra>",
+        name="trajectory",
+        showlegend=False,
+    )
 
 
 def _add_models(figure: go.Figure, summary: Summary, colours: Palette, split: str) -> None:
@@ -259,16 +280,17 @@ def _add_legend(figure: go.Figure, summary: Summary) -> None:
 def _set_axes(figure: go.Figure, arrays: Arrays, summary: Summary, colours: Palette) -> None:
     """Set equal aspect, limits, titles and the legend's place."""
     u, v = arrays["plane_u"], arrays["plane_v"]
-    unit = (summary.get("plane") or {}).get("unit")
-    scale = f" = {unit:.3g}" if unit else ""
     shared = {"constrain": "domain", "showgrid": False, "ticks": "outside", "ticklen": 4}
-    shared |= {"tickcolor": colours.grid, "dtick": 0.5, "tickfont": {"size": 12}}
+    shared |= {"tickcolor": colours.grid, "tickfont": {"size": 12}}
+    if edges(summary):
+        shared["dtick"] = 0.5
     shared["title"] = {"font": {"size": 13}, "standoff": 8}
     across, up = [float(u[0]), float(u[-1])], [float(v[0]), float(v[-1])]
     figure.update_xaxes(range=across, constraintoward="right", **shared)
     figure.update_yaxes(range=up, constraintoward="top", scaleanchor="x", **shared)
-    figure.update_xaxes(title_text=f"along B − A, in units of ‖B − A‖{scale}")
-    figure.update_yaxes(title_text="towards π(B)")
+    first, second = axis_titles(summary)
+    figure.update_xaxes(title_text=first)
+    figure.update_yaxes(title_text=second)
     figure.update_layout(
         plot_bgcolor=colours.plot,
     )

@@ -14,7 +14,15 @@ import numpy as np
 import plotly.colors
 from PIL import Image
 
-from engine.figures.geometry import EDGES, Arrays, Summary, label_side, labels, positions
+from engine.figures.geometry import (
+    Arrays,
+    Summary,
+    edges,
+    label_side,
+    labels,
+    positions,
+    trajectory,
+)
 from engine.figures.palette import COLORSCALE, FONT, MARKERS, Palette, palette
 from engine.figures.refine import filled
 from engine.figures.scale import LEVELS, LossScale, loss_scale
@@ -61,7 +69,8 @@ def plane_preview(
         f'font-family="{escape(FONT, quote=True)}" font-size="17" font-weight="700">'
         f'<image href="data:image/png;base64,{_png(bands, colours)}" width="{width:.0f}" '
         f'height="{height:.0f}" preserveAspectRatio="none"/>'
-        f"{_edges(points, colours)}{_models(points, summary, colours)}</svg>"
+        f"{_edges(points, summary, colours)}{_way(summary, u, v, unit)}"
+        f"{_models(points, summary, colours)}</svg>"
     )
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
@@ -90,9 +99,18 @@ def _png(bands: np.ndarray, colours: Palette) -> str:
     return base64.b64encode(stream.getvalue()).decode()
 
 
-def _edges(points: dict[str, tuple[float, float]], colours: Palette) -> str:
+def _way(summary: Summary, u: np.ndarray, v: np.ndarray, unit: float) -> str:
+    """Return a training's way over the plane; nothing where there is none."""
+    places = " ".join(
+        f"{(x - u[0]) * unit:.1f},{(v[-1] - y) * unit:.1f}" for x, y in trajectory(summary)
+    )
+    line = f'<polyline points="{places}" fill="none" stroke="#ffffff" stroke-width="2.5"/>'
+    return line if places else ""
+
+
+def _edges(points: dict[str, tuple[float, float]], summary: Summary, colours: Palette) -> str:
     lines = []
-    for edge in EDGES:
+    for edge in edges(summary):
         if edge.start not in points or edge.end not in points:
             continue
         (x1, y1), (x2, y2) = points[edge.start], points[edge.end]

@@ -8,7 +8,17 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from engine.figures.geometry import EDGES, Arrays, Summary, hover_texts, labels, path, positions
+from engine.figures.geometry import (
+    Arrays,
+    Summary,
+    axis_titles,
+    edges,
+    hover_texts,
+    labels,
+    path,
+    positions,
+    trajectory,
+)
 from engine.figures.palette import COLORSCALE, MARKERS, palette
 from engine.figures.plane import NO_PLANE, colorbar
 from engine.figures.refine import filled
@@ -40,9 +50,10 @@ def surface_figure(
     figure = go.Figure()
     _add_surface(figure, arrays, summary, look)
     _add_edges(figure, arrays, summary, look)
+    _add_trajectory(figure, arrays, summary, look)
     _add_models(figure, summary, look)
     styled(figure, colours, height=HEIGHT)
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, scene=_scene(look))
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, scene=_scene(look, summary))
     if not np.isfinite(loss[np.asarray(arrays.get("plane_done", np.ones(loss.shape, bool)))]).all():
         figure.add_annotation(
             text="holes: diverged, the loss is not a number",
@@ -82,7 +93,7 @@ def _add_surface(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look
 def _add_edges(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
     """Lay each edge on the surface by the exact losses of its 1D curve."""
     points = positions(summary)
-    for edge in EDGES:
+    for edge in edges(summary):
         key = f"curve_{edge.curve}_{look.split}_loss"
         if key not in arrays or edge.start not in points or edge.end not in points:
             continue
@@ -100,6 +111,23 @@ def _add_edges(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) 
             name=edge.title,
             hovertemplate=f"{edge.title}<extra></extra>",
         )
+
+
+def _add_trajectory(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
+    """Lay a training's way on the surface, by the exact losses at its places."""
+    places, key = trajectory(summary), f"projected_{look.split}_loss"
+    if key not in arrays:
+        return
+    figure.add_scatter3d(
+        x=places[:, 0],
+        y=places[:, 1],
+        z=_lifted(look.scale, arrays[key]),
+        mode="lines+markers",
+        line={"width": 6, "color": "#ffffff"},
+        marker={"size": 4, "color": look.colours.models["end"]},
+        name="trajectory",
+        hoverinfo="skip",
+    )
 
 
 def _add_models(figure: go.Figure, summary: Summary, look: Look) -> None:
@@ -151,8 +179,10 @@ def _stem(scale: LossScale) -> float:
     return STEM * (high - low)
 
 
-def _scene(look: Look) -> dict:
+def _scene(look: Look, summary: Summary) -> dict:
     """Return axes in the same units as the flat plane, and a view from A's side."""
+    first, second = (title.split(",")[0] for title in axis_titles(summary))
+    step = {"dtick": 0.5} if edges(summary) else {}
     at, texts = look.scale.ticks()
     axis = {
         "backgroundcolor": "rgba(0,0,0,0)",
@@ -162,8 +192,8 @@ def _scene(look: Look) -> dict:
         "tickfont": {"size": 11},
     }
     return {
-        "xaxis": {**axis, "title": {"text": "along B − A"}, "dtick": 0.5},
-        "yaxis": {**axis, "title": {"text": "towards π(B)"}, "dtick": 0.5},
+        "xaxis": {**axis, "title": {"text": first}, **step},
+        "yaxis": {**axis, "title": {"text": second}, **step},
         "zaxis": {
             **axis,
             "title": {"text": f"{look.split} loss"},

@@ -17,6 +17,7 @@ from engine.runs.ingest import ingest, ingest_data, ingest_files, pair
 from engine.runs.inspect_jobs import files_headers, headers, inspect, self_test
 from engine.runs.merge_jobs import merge
 from engine.runs.methods_jobs import methods
+from engine.runs.plane_jobs import plane
 from engine.runs.spec import CompareSpec
 from engine.runs.stored import load_stored
 from engine.studies import CompareOptions
@@ -94,6 +95,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
         "merge": merge,
         "methods": methods,
         "pair": pair,
+        "plane": plane,
         "self-test": self_test,
     }
 )

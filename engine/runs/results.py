@@ -13,6 +13,8 @@ import numpy as np
 from engine.errors import RunError
 from engine.runs.events import read_events
 from engine.runs.files import parse_json, read_arrays
+from engine.runs.plane_partial import plane_arrays
+from engine.runs.plane_spec import PlaneSpec
 from engine.runs.spec import CompareSpec, Spec
 from engine.runs.tiles import DiskTiles
 
@@ -153,6 +155,8 @@ def read_partial(folder: Path, spec: Spec) -> Partial:
         found = event.get("summary") if event.get("kind") == "partial" else None
         summary.update(found if isinstance(found, dict) else {})
     arrays = _merge(tiles, keys, spec) if isinstance(spec, CompareSpec) else {}
+    if isinstance(spec, PlaneSpec):
+        arrays = plane_arrays(tiles, keys, spec, summary)
     return Partial(arrays, summary, keys)
 
 

@@ -61,8 +61,17 @@ def prepare_many(
         raise SpecError(
             f"a merge takes 2 to {MOST_MODELS} checkpoints, not {len(checkpoints)}; name others"
         )
+    return fitted(checkpoints, program, overrides)
+
+
+def fitted(
+    checkpoints: Sequence[Checkpoint], program: Program | None, overrides: Mapping[str, Any]
+) -> Models:
+    """Return one or more models with their Program; raises as `prepare_many` does."""
     first, *others = checkpoints
     source = reduce(architecture_source, checkpoints)
+    if not others:
+        return Models((first,), prepare(first, first, program, overrides))
     partner = others[0] if source is first else source
     subject = prepare(first, partner, program, overrides)
     for other in others:

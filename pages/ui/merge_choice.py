@@ -13,14 +13,12 @@ from engine.repair.catalogue import REPAIRS, RESET
 from engine.runs import CheckpointInfo, MergeSpec
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
-from pages.ui.literal import literal
+from pages.ui.many_models import Chooser, choose_many, has_batch_norm
 from pages.ui.merge_shown import as_comparison
-from pages.ui.pair import FORMATS
-from pages.ui.pair_cards import wait_for
 
 FEWEST, MOST = 2, 64
 NO_BATCH_NORM = "These networks have no BatchNorm: nothing to reset."
-FILES_HELP = "One file for each network; what is read is kept and chosen. " + FORMATS
+CHOOSER = Chooser(keys.MERGE_MODELS, keys.MERGE_FILES, keys.MERGE_READING)
 
 
 # What Explore alone draws: Streamlit forgets it when the page changes.
@@ -57,30 +55,9 @@ def filled_from(run_id: str | None) -> str:
 
 def choose_models() -> tuple[list[CheckpointInfo], bool]:
     """Draw the choice of networks; return those chosen, and whether files are still being read."""
-    known = {info.sha256: info for info in access.store().shelf.checkpoints()}
-    state = st.session_state
-    _take_files(known)
-    state[keys.MERGE_MODELS] = [sha for sha in state[keys.MERGE_MODELS] if sha in known]
-    st.multiselect(
-        "Networks",
-        list(known),
-        format_func=lambda sha: known[sha].name,
-        key=keys.MERGE_MODELS,
-        help="Two or more of one architecture. The first gives the result its order and names.",
-        placeholder="Choose two or more",
+    return choose_many(
+        CHOOSER, "Two or more of one architecture. The first gives the result its order and names."
     )
-    files = st.file_uploader(
-        "Add files", key=keys.MERGE_FILES, accept_multiple_files=True, help=FILES_HELP
-    )
-    for file in files or ():
-        _ask(file)
-    reading = [asked for asked in _reading().values() if asked["run"] and not asked["taken"]]
-    for asked in _reading().values():
-        if asked["problem"]:
-            st.error(f"**{literal(asked['name'])}** {literal(asked['problem'])}")
-    if reading:
-        wait_for(tuple(asked["run"] for asked in reading))
-    return [known[sha] for sha in state[keys.MERGE_MODELS]], bool(reading)
 
 
 def choose_method(models: list[CheckpointInfo]) -> None:
@@ -95,7 +72,7 @@ def choose_method(models: list[CheckpointInfo]) -> None:
     )
     st.caption(MERGES[st.session_state[keys.MERGE_METHOD]].sentence)
     st.html('<p class="bs-small"><b>After matching</b></p>')
-    reset = any(_has_batch_norm(info) for info in models)
+    reset = any(has_batch_norm(info) for info in models)
     for key, repair in REPAIRS.items():
         without = key == RESET and not reset
         if without:
@@ -131,46 +108,3 @@ def wanted(models: list[CheckpointInfo], reading: bool) -> tuple[MergeSpec | Non
     except BasinscopeError as error:
         return None, str(error)
     return spec, None
-
-
-def _reading() -> dict[str, dict[str, Any]]:
-    return st.session_state.setdefault(keys.MERGE_READING, {})
-
-
-def _ask(file: Any) -> None:
-    """Hand an uploaded file to a worker, once."""
-    if file.file_id in _reading():
-        return
-    asked = {"name": file.name, "run": None, "problem": None, "taken": False}
-    try:
-        asked["run"] = access.ingest_uploads([file])
-    except BasinscopeError as error:
-        asked["problem"] = str(error)
-    _reading()[file.file_id] = asked
-
-
-def _take_files(known: Mapping[str, CheckpointInfo]) -> None:
-    """Choose the networks of files that have been read; keep what went wrong with others."""
-    for asked in _reading().values():
-        if asked["taken"] or not asked["run"]:
-            continue
-        try:
-            status = access.store().status(asked["run"])
-            if not status.ended:
-                continue
-            asked["taken"] = True
-            if status.state != "done":
-                asked["problem"] = status.reason or "It was cancelled."
-                continue
-            sha = str(access.result(status).summary["sha256"])
-        except BasinscopeError as error:
-            asked |= {"taken": True, "problem": str(error)}
-            continue
-        chosen = st.session_state[keys.MERGE_MODELS]
-        if sha in known and sha not in chosen:
-            st.session_state[keys.MERGE_MODELS] = [*chosen, sha]
-
-
-def _has_batch_norm(info: CheckpointInfo) -> bool:
-    tensors = info.description.get("tensors") or ()
-    return any(str(tensor["name"]).endswith("running_mean") for tensor in tensors)

@@ -18,8 +18,8 @@ write_assets(assets, resolution=5)
 engine.runs.store._ASSETS = engine.runs.shelf._ASSETS = assets
 app = AppTest.from_file("app.py", default_timeout=60).run()
 assert not app.exception, app.exception
-for page in ("pages/inspect.py", "pages/merge.py", "pages/runs.py", "pages/guide.py"):
-    app.switch_page(page).run()
+for page in ("inspect", "merge", "planes", "runs", "guide"):
+    app.switch_page(f"pages/{page}.py").run()
     assert not app.exception, app.exception
 heavy = [name for name in sys.modules if name.split(".")[0] in ("torch", "kaleido")]
 assert not heavy, heavy[:5]
