@@ -21,7 +21,7 @@ SENTENCES: Mapping[str, str] = {
     "three": "The plane through any three networks of one architecture, as they are or matched to "
     "the first.",
     "random": "Two random directions around one network, each filter scaled to the network's own "
-    "(Li et al. 2018). Biases and norm parameters stay.",
+    "(Li et al. 2018).",
     "pca": "The checkpoints of one training, on the plane of their first two principal components "
     "through the last one (Li et al. 2018).",
     "hessian": "The two directions in which the loss at one network is curved most: the top "
@@ -111,6 +111,10 @@ def note(summary: Summary) -> str:
             f"The Hessian is that of the mean loss on {count(plane.get('samples', 0))} training "
             "samples. Dotted: the loss that its eigenvalues predict."
         )
+    if plane.get("kind") == "random":
+        still = plane.get("still_parameters", 0)
+        told = f"{count(still)} biases and norm parameters stay" if still else "All parameters move"
+        parts.append(f"{told}. The two directions are at {plane['angle_degrees']:.2f}°.")
     if norms.get("reset"):
         parts.append(
             "BatchNorm statistics are recomputed at every point from "

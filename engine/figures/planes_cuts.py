@@ -38,7 +38,7 @@ def beside_figure(
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     if log and (summary.get("plane") or {}).get("kind") != "hessian":
-        figure.update_yaxes(type="log", nticks=8)
+        figure.update_yaxes(type="log", dtick="D2")
     return figure
 
 

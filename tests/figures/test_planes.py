@@ -161,6 +161,11 @@ def test_checks_are_told_in_words(kind, check, text):
 def test_the_note_says_what_must_be_known():
     _, summary = made("hessian")
     assert "mean loss on 1\u202f000 training samples" in note(summary)
+    _, summary = made("random")
+    told = "1\u202f546 biases and norm parameters stay. The two directions are at 89.30°."
+    assert note(summary) == told
+    summary["plane"]["still_parameters"] = 0
+    assert note(summary).startswith("All parameters move.")
     _, summary = made("pca")
     summary["batch_norm"] = {"reset": True, "reset_samples": 500}
     summary["equivalence"] = {"max_abs_logit_difference": 2e-6}
