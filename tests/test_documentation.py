@@ -20,7 +20,7 @@ from torch import nn
 import engine
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/python.md", "docs/inspect.md")
+PAGES = ("README.md", "docs/python.md", "docs/inspect.md", "docs/planes.md")
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 DOWNLOADED, IMAGES = 'data="cifar10"', 'data="images.npz"'
 SAMPLES, CLASSES = 24, 10
