@@ -62,9 +62,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def _add_plane(parser: argparse.ArgumentParser) -> None:
     """Add what is asked of the plane itself."""
     usual = PlanesOptions()
-    parser.add_argument(
-        "--points", type=values.positive, default=usual.resolution, help="per axis"
-    )
+    parser.add_argument("--points", type=values.positive, default=usual.resolution, help="per axis")
     parser.add_argument(
         "--extent",
         type=values.numbers,
