@@ -77,7 +77,8 @@ def plane_controls(found: Result) -> dict[str, Any]:
             bind="query-params",
             label_visibility="collapsed",
         )
-        loss = found.arrays.get("plane_test_loss")
+        split = (found.summary.get("plane") or {}).get("split", "test")
+        loss = found.arrays.get(f"plane_{split}_loss")
         usual = suggested_cap(loss) if loss is not None else 1.0
         cap = st.selectbox(
             "Cap",

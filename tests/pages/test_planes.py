@@ -31,11 +31,11 @@ def page(installation, app):
     return store, app.switch_page(PAGE)
 
 
-def answered(store, kind):
+def answered(store, kind, split="test"):
     """Store a plane's answer as its worker would."""
     run_id = store.submit(SPECS[kind], f"a {kind} plane")
     store.index.claim("compute", 1)
-    arrays, summary = made(kind)
+    arrays, summary = made(kind, split)
     files = {"axis-u.safetensors": lambda path: path.write_bytes(b"axis")}
     store.save_result(run_id, JobResult(summary=summary, arrays=arrays, files=files))
     store.index.finish(run_id, "running", "done")
@@ -110,6 +110,15 @@ def test_a_result_is_drawn_with_its_checks(page, kind):
     labels = [button.proto.label for button in app.get("download_button")]
     assert labels[:3] == ["Stand-alone HTML", "All numbers (result.npz)", "The first axis"]
     assert "A slice can show" in text
+
+
+def test_a_plane_of_training_losses_has_its_own_cap(page):
+    store, app = page
+    app.query_params[keys.RUN] = answered(store, "random", split="train")
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key=keys.CAP).options[0] == "cap 3 (auto)"
+    assert charts(app)[0]["layout"]["xaxis"]["title"]["text"] == "first, unit = 3.25"
 
 
 def test_the_plane_sharpens_while_it_is_computed_and_can_be_cancelled(page, executor):
