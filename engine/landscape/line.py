@@ -2,7 +2,7 @@
 
 λ runs from 0 (the first model) to 1 (the second), as in Git Re-Basin (Ainsworth et al. 2022,
 Definition 2.2) and Frankle et al. (2020). 25 points are the paper's choice; an odd number has
-the midpoint among its points. Curved paths are not here.
+the midpoint among its points. Curved paths are in `curve.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Learning-rate schedules: constant, and linear warm-up followed by a cosine to zero.
+"""Learning-rate schedules: constant; warm-up, then a cosine to zero; held, then a straight fall.
 
 The second is Git Re-Basin's (optax's `warmup_cosine_decay_schedule`): from `START` up to the
-peak over the warm-up, then down to zero over all remaining steps.
+peak over the warm-up, then down to zero over all remaining steps. The third is that of curves
+between two models.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 Schedule = Callable[[int], float]
 
 START = 1e-6
+HELD, FALLEN, LAST = 0.5, 0.9, 0.01
 
 
 def constant(rate: float) -> Schedule:
@@ -34,5 +36,24 @@ def warmup_cosine(peak: float, warmup: int, steps: int) -> Schedule:
         if step < rise:
             return start + (peak - start) * step / rise
         return peak * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+
+    return rate
+
+
+def hold_then_fall(peak: float, steps: int) -> Schedule:
+    """Return the schedule of mode connectivity: held, then straight down to a hundredth.
+
+    Garipov et al. 2018 (arXiv 1802.10026), in their code: the peak for half of the steps, then
+    linearly down to a hundredth of it until nine tenths, and that for the rest.
+
+    Args:
+        peak: the rate of the first half.
+        steps: all steps of the training.
+    """
+
+    def rate(step: int) -> float:
+        share = step / steps
+        fallen = min(max((share - HELD) / (FALLEN - HELD), 0.0), 1.0)
+        return peak * (1 - (1 - LAST) * fallen)
 
     return rate

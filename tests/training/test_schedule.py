@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from engine.training.schedule import START, constant, warmup_cosine
+from engine.training.schedule import START, constant, hold_then_fall, warmup_cosine
 
 
 def test_constant_is_constant():
@@ -38,3 +38,10 @@ def test_a_short_training_still_has_a_peak():
 def test_at_most_a_fifth_of_the_steps_is_warm_up():
     rate = warmup_cosine(0.1, 2500, 1000)
     assert max(range(1000), key=rate) == 200
+
+
+def test_a_curves_rate_is_held_then_falls_to_a_hundredth():
+    rate = hold_then_fall(0.4, 100)
+    assert [rate(step) for step in (0, 50)] == [0.4, 0.4]
+    assert rate(70) == pytest.approx(0.4 * (1 + 0.01) / 2)
+    assert [rate(step) for step in (90, 99)] == pytest.approx([0.004, 0.004])
