@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from engine.studies.methods import compare_methods
     from engine.studies.methods_options import MethodChoice, MethodsOptions
     from engine.studies.methods_result import MethodsResult
+    from engine.studies.path import path
+    from engine.studies.path_options import PathOptions
+    from engine.studies.path_result import PathResult
     from engine.studies.planes import plane
     from engine.studies.planes_options import PlanesOptions
     from engine.studies.planes_result import PlanesResult
@@ -64,6 +67,9 @@ _HOMES = {
     "engine.studies.methods": ("compare_methods",),
     "engine.studies.methods_options": ("MethodChoice", "MethodsOptions"),
     "engine.studies.methods_result": ("MethodsResult",),
+    "engine.studies.path": ("path",),
+    "engine.studies.path_options": ("PathOptions",),
+    "engine.studies.path_result": ("PathResult",),
     "engine.studies.planes": ("plane",),
     "engine.studies.planes_options": ("PlanesOptions",),
     "engine.studies.planes_result": ("PlanesResult",),
@@ -114,6 +120,8 @@ __all__ = [
     "MethodsResult",
     "MergeOptions",
     "MergeResult",
+    "PathOptions",
+    "PathResult",
     "PlanesOptions",
     "PlanesResult",
     "Span",
@@ -123,6 +131,7 @@ __all__ = [
     "line",
     "make_plane",
     "merge",
+    "path",
     "plane",
 ]
 

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 from engine import __version__
-from engine.commandline import compare, compare_methods, inspect, match, merge, planes, train
+from engine.commandline import compare, compare_methods, inspect, match, merge, path, planes, train
 from engine.errors import BasinscopeError, CancelledError
 
-COMMANDS = (inspect, match, compare, compare_methods, merge, planes, train)
+COMMANDS = (inspect, match, compare, compare_methods, merge, path, planes, train)
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 

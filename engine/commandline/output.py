@@ -21,6 +21,7 @@ STAGES = {
     "proof": "proving it",
     "match": "matching",
     "equivalence": "checking π(B) against B",
+    "train": "training the curve",
     "repair": "merging and repairing",
     "directions": "finding the plane's directions",
     "evaluate": "evaluating",

@@ -31,6 +31,7 @@ MARKERS: Mapping[str, Marker] = {
     "A": Marker("circle", "circle", "A", 16),
     "B": Marker("square", "square", "B", 15),
     "pi_b": Marker("triangle-up", "diamond", "π(B)", 18),
+    "bend": Marker("diamond-tall", "cross", "bend", 17),
     "C": Marker("triangle-up", "diamond", "C", 18),
     "model": Marker("circle", "circle", "θ", 16),
     "start": Marker("square", "square", "start", 13),
@@ -68,13 +69,14 @@ LIGHT = Palette(
     hatch="#6c7184",
     models={
         **{"A": "#2563eb", "B": "#e0532a", "pi_b": "#0f9d84", "C": "#0f9d84"},
-        **{"model": "#2563eb", "start": "#e0532a", "end": "#2563eb"},
+        **{"model": "#2563eb", "start": "#e0532a", "bend": "#b5179e", "end": "#2563eb"},
     },
-    edges={"naive": "#d9481f", "rebasin": "#0b8f78", "orbit": "#737a94"},
+    edges={"naive": "#d9481f", "rebasin": "#0b8f78", "orbit": "#737a94", "curve": "#b5179e"},
     fills={
         "naive": "rgba(224,83,42,.12)",
         "rebasin": "rgba(15,157,132,.14)",
         "orbit": "rgba(115,122,148,.12)",
+        "curve": "rgba(181,23,158,.13)",
     },
 )
 
@@ -90,13 +92,14 @@ DARK = Palette(
     hatch="#9aa1b8",
     models={
         **{"A": "#5b93ff", "B": "#ff7b52", "pi_b": "#2fd0b3", "C": "#2fd0b3"},
-        **{"model": "#5b93ff", "start": "#ff7b52", "end": "#5b93ff"},
+        **{"model": "#5b93ff", "start": "#ff7b52", "bend": "#ff77d4", "end": "#5b93ff"},
     },
-    edges={"naive": "#ff8159", "rebasin": "#35d3b7", "orbit": "#a9b0c8"},
+    edges={"naive": "#ff8159", "rebasin": "#35d3b7", "orbit": "#a9b0c8", "curve": "#ff77d4"},
     fills={
         "naive": "rgba(255,129,89,.16)",
         "rebasin": "rgba(53,211,183,.16)",
         "orbit": "rgba(169,176,200,.14)",
+        "curve": "rgba(255,119,212,.16)",
     },
 )
 

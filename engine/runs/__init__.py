@@ -8,6 +8,7 @@ from engine.runs.files_spec import FilesHeadersSpec, IngestFilesSpec, NamedUploa
 from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
 from engine.runs.local import LocalExecutor
 from engine.runs.merge_spec import MergeSpec
+from engine.runs.path_spec import PathSpec
 from engine.runs.plane_spec import PlaneSpec
 from engine.runs.results import Partial, Result, RunStatus
 from engine.runs.shelf import CheckpointInfo, Shelf, Sizes, Upload
@@ -42,6 +43,7 @@ __all__ = [
     "NamedUpload",
     "PairSpec",
     "Partial",
+    "PathSpec",
     "PlaneSpec",
     "Result",
     "RunStatus",

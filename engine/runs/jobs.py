@@ -17,6 +17,7 @@ from engine.runs.ingest import ingest, ingest_data, ingest_files, pair
 from engine.runs.inspect_jobs import files_headers, headers, inspect, self_test
 from engine.runs.merge_jobs import merge
 from engine.runs.methods_jobs import methods
+from engine.runs.path_jobs import path
 from engine.runs.plane_jobs import plane
 from engine.runs.spec import CompareSpec
 from engine.runs.stored import load_stored
@@ -95,6 +96,7 @@ JOBS: Mapping[str, Job] = MappingProxyType(
         "merge": merge,
         "methods": methods,
         "pair": pair,
+        "path": path,
         "plane": plane,
         "self-test": self_test,
     }

@@ -13,6 +13,8 @@ import numpy as np
 from engine.errors import RunError
 from engine.runs.events import read_events
 from engine.runs.files import parse_json, read_arrays
+from engine.runs.path_partial import path_arrays
+from engine.runs.path_spec import PathSpec
 from engine.runs.plane_partial import plane_arrays
 from engine.runs.plane_spec import PlaneSpec
 from engine.runs.spec import CompareSpec, Spec
@@ -154,8 +156,12 @@ def read_partial(folder: Path, spec: Spec) -> Partial:
     for event in read_events(folder / "events.jsonl").events:
         found = event.get("summary") if event.get("kind") == "partial" else None
         summary.update(found if isinstance(found, dict) else {})
-    arrays = _merge(tiles, keys, spec) if isinstance(spec, CompareSpec) else {}
-    if isinstance(spec, PlaneSpec):
+    arrays = {}
+    if isinstance(spec, CompareSpec):
+        arrays = _merge(tiles, keys, spec)
+    elif isinstance(spec, PathSpec):
+        arrays = path_arrays(tiles, keys, spec, summary)
+    elif isinstance(spec, PlaneSpec):
         arrays = plane_arrays(tiles, keys, spec, summary)
     return Partial(arrays, summary, keys)
 
