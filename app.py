@@ -22,6 +22,7 @@ st.navigation(
         st.Page("pages/explore.py", title="Explore", icon=":material/explore:", default=True),
         st.Page("pages/inspect.py", title="Inspect", icon=":material/account_tree:"),
         st.Page("pages/merge.py", title="Merge", icon=":material/merge:"),
+        st.Page("pages/paths.py", title="Paths", icon=":material/timeline:"),
         st.Page("pages/planes.py", title="Planes", icon=":material/landscape:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/view_list:"),
         st.Page("pages/guide.py", title="Guide", icon=":material/menu_book:"),

@@ -16,6 +16,7 @@ from pages.ui.launch import through_app
 from pages.ui.literal import literal
 from pages.ui.merge_shown import list_merges
 from pages.ui.methods_list import list_methods
+from pages.ui.path_shown import list_paths
 from pages.ui.planes_shown import list_planes
 from pages.ui.result import draw_plane, plane_controls
 from pages.ui.run_words import facts, loaded
@@ -84,6 +85,7 @@ if len(runs) > len(shown):
     st.toggle(f"Show all {len(runs)} runs", key=keys.SHOW_ALL)
 list_methods(delete_button)
 list_merges(delete_button)
+list_paths(delete_button)
 list_planes(delete_button)
 list_inspections(delete_button)
 with place:

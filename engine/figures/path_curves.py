@@ -97,7 +97,8 @@ def training_figure(
     figure.update_xaxes(title_text="step", fixedrange=True, rangemode="tozero")
     log = float(np.nanmin(values)) > 0
     figure.update_yaxes(title_text="batch loss", fixedrange=True, nticks=5)
-    figure.update_yaxes(type="log" if log else "linear", dtick="D2" if log else None)
+    figure.update_yaxes(type="log" if log else "linear", dtick=1 if log else None)
+    figure.update_yaxes(tickformat="~g", exponentformat="e")
     return figure
 
 

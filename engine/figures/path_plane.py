@@ -16,9 +16,11 @@ from engine.figures.geometry import Arrays, Summary
 from engine.figures.palette import MARKERS, Palette, palette
 from engine.figures.path import paths_of
 from engine.figures.plane import plane_figure
+from engine.figures.scale import suggested_cap
 from engine.figures.style import empty_figure
 
 CURVE, CONTROL, CASING = "curve", "control polygon", "casing of the curve"
+TIMES_THE_TOP = 2.0
 NO_PLANE = "No plane was asked for."
 
 
@@ -50,12 +52,23 @@ def path_plane_figure(
         plane_summary(summary, end),
         theme=theme,
         log=log,
-        cap=cap,
+        cap=usual_cap(arrays, end) if cap is None else cap,
         basins=basins,
     )
     _add_curve(figure, plane, summary, colours)
     _name_axes(figure, path)
     return figure
+
+
+def usual_cap(arrays: Arrays, end: str) -> float | None:
+    """Return a cap somewhat over the straight line's top; None where its losses are not known.
+
+    Bends leave the line by little, so the plane is a narrow one and its far side, where losses are
+    thousands, would take all colours.
+    """
+    losses = np.asarray(arrays.get(f"line_{end}_test_loss", ()), dtype=np.float64)
+    losses = losses[np.isfinite(losses)]
+    return suggested_cap(TIMES_THE_TOP * losses) if losses.size else None
 
 
 def plane_arrays(arrays: Arrays, end: str) -> dict[str, np.ndarray]:
