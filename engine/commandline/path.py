@@ -53,9 +53,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--mean", type=values.numbers, help="comma-separated, per channel")
     parser.add_argument("--std", type=values.numbers, help="comma-separated, per channel")
     parser.add_argument("--points", type=values.line_points, default=25, help="points per curve")
-    parser.add_argument(
-        "--plane", type=values.plane_points, default=25, help="points per axis, 0 for no plane"
-    )
+    parser.add_argument("--plane", type=_side, default=25, help="points per axis, 0 for no plane")
     parser.add_argument("--reset-samples", type=values.positive, default=1000, help="for BatchNorm")
     parser.add_argument("--device", type=values.device, help="cpu or cuda")
     parser.add_argument("-o", "--output", metavar="DIR", help="write numbers and bends here")
@@ -143,6 +141,14 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def _side(text: str) -> int:
+    """Return a plane's points per axis (an argparse type); it is a square one."""
+    across, along = values.plane_points(text)
+    if along is not None:
+        raise argparse.ArgumentTypeError("must be one number: the plane of a curve is a square")
+    return across
 
 
 def _options(options: argparse.Namespace) -> PathOptions:

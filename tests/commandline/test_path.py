@@ -54,6 +54,12 @@ def test_json_and_bends_to_begin_with(networks, capsys):
     assert report["seconds"]["train"] > 0
 
 
+def test_the_plane_of_a_curve_is_a_square(networks, capsys):
+    with pytest.raises(SystemExit):
+        main(["path", *networks, "--plane", "21x20"])
+    assert "must be one number: the plane of a curve is a square" in capsys.readouterr().err
+
+
 def test_a_diverged_training_is_told_and_ends_with_1(networks, capsys):
     wild = ["--optimiser", "sgd", "--rate", "1e6", "--weight-decay", "1e6", "--epochs", "20"]
     assert main(["path", *networks, *QUICK, *wild]) == 1
