@@ -56,6 +56,7 @@ def path_plane_figure(
         basins=basins,
     )
     _add_curve(figure, plane, summary, colours)
+    figure.update_traces(textposition="top center", selector={"name": MARKERS["bend"].label})
     _name_axes(figure, path)
     return figure
 
