@@ -57,6 +57,7 @@ def path_plane_figure(
     )
     _add_curve(figure, plane, summary, colours)
     figure.update_traces(textposition="top center", selector={"name": MARKERS["bend"].label})
+    figure.update_traces(colorbar_x=1.02, selector={"type": "contour"})
     _name_axes(figure, path)
     return figure
 
