@@ -183,7 +183,8 @@ def _recovery(
     alike = torch.ones(group.size, dtype=torch.bool)
     for o in group.occurrences:
         if o.parameter in params:
-            changed = (params[o.parameter] != restored[o.parameter]).movedim(o.axis, 0)
+            changed = params[o.parameter] != restored[o.parameter]
+            changed = changed[slice(*(o.rows or (None,)))].movedim(o.axis, 0)
             stretch = changed[places_of(o)].reshape(o.outer, group.size, -1)
             alike &= ~stretch.any(dim=2).any(dim=0)
     tied = ~exact & alike

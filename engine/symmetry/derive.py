@@ -34,10 +34,9 @@ def derive_symmetry(program: Program) -> Symmetry:
     walk, found = searched(program)
     shapes = {name: spec.shape for name, spec in program.parameters.items()}
     trainable = frozenset(name for name, spec in program.parameters.items() if spec.trainable)
-    axes = {name: [walk.algebra.resolve(a) for a in walk.parameters[name]] for name in shapes}
     return Symmetry(
         groups=tuple(found.groups.values()),
-        report=describe(axes, walk.algebra, tuple(walk.without_rule)),
+        report=describe(walk.held, walk.algebra, tuple(walk.without_rule)),
         shapes=shapes,
         trainable=trainable,
         aliases=program.aliases,
@@ -57,25 +56,27 @@ def searched(program: Program) -> tuple[Walk, Found]:
     """Walk through a Program's graph and collect its groups.
 
     Where units were followed one by one, the walk is done without that as well (a convolution
-    in groups needs whole factors); the one with more permutations is taken.
+    in groups needs whole factors), and where a shuffle meets convolutions in groups, with each of
+    those as a stack of convolutions; the walk that finds the most permutations is taken.
     """
     first = _searched(Walk(program))
-    if not first[0].algebra.scattered:
-        return first
-    second = _searched(Walk(program, scattering=False))
-    return max(second, first, key=lambda found: log_copies(found[1].groups.values()))
+    algebra, found = first[0].algebra, [first]
+    if algebra.scattered:
+        found.insert(0, _searched(Walk(program, scattering=False)))
+    if algebra.shuffled and algebra.grouped:
+        found.append(_searched(Walk(program, stacking=True)))
+    return max(found, key=lambda one: log_copies(one[1].groups.values()))
 
 
 def _searched(walk: Walk) -> tuple[Walk, Found]:
     walk.run()
-    algebra, parameters = walk.algebra, walk.parameters
-    nesting = find_nesting(walk.spaces, walk.contacts, parameters.values(), algebra)
-    merging = find_merging(
-        walk.axes, walk.kinds, walk.contacts, parameters.values(), algebra, nesting
-    )
-    axes = {name: [algebra.resolve(axis) for axis in own] for name, own in parameters.items()}
-    for unit in {unit for own in axes.values() for axis in own for unit in atoms(axis)}:
+    algebra, parameters = walk.algebra, [one.axes for one in walk.held]
+    nesting = find_nesting(walk.spaces, walk.contacts, parameters, algebra)
+    stacked = [axis for one in walk.held if one.rows is not None for axis in one.axes]
+    nesting = nesting.without({atom for axis in stacked for atom in atoms(algebra.resolve(axis))})
+    merging = find_merging(walk.axes, walk.kinds, walk.contacts, parameters, algebra, nesting)
+    for unit in {unit for own in parameters for a in own for unit in atoms(algebra.resolve(a))}:
         if unit.size == 1 and unit not in merging.first:
             algebra.fix(unit, ALONE)
-    groups = collect_groups(axes, walk.produced, algebra, nesting, merging)
+    groups = collect_groups(walk.held, walk.produced, algebra, nesting, merging)
     return walk, Found(nesting, merging, groups)

@@ -11,6 +11,7 @@ from engine.symmetry.axes import Atom, Expression, atoms, places
 from engine.symmetry.merging import Merging
 from engine.symmetry.nesting import Nesting
 from engine.symmetry.occurrence import Occurrence, combined
+from engine.symmetry.stacks import Held
 from engine.symmetry.unify import Algebra
 
 MOST_STRETCHES = 3
@@ -47,7 +48,7 @@ def log_copies(groups: Iterable[Group]) -> float:
 
 
 def collect_groups(
-    parameters: Mapping[str, Sequence[Expression]],
+    parameters: Sequence[Held],
     produced: Sequence[tuple[str, Expression]],
     algebra: Algebra,
     nesting: Nesting,
@@ -56,16 +57,19 @@ def collect_groups(
     """Return the groups of two units or more, in the order of the parameters, by their atom.
 
     Args:
-        parameters: parameter name → its axes, resolved.
+        parameters: every parameter, or every part of it, with its axes.
         produced: (parameter name, axis that it makes), in graph order; for the names.
         algebra: knows which atoms are fixed.
         nesting: knows which atoms stand under which.
         merging: knows which atoms are one group; it has the first one's.
     """
     found: dict[Atom, list[Occurrence]] = {}
-    for name, axes in parameters.items():
+    for held in parameters:
+        axes = enumerate(map(algebra.resolve, held.axes))
         here = [
-            own for index, axis in enumerate(axes) for own in placed(name, index, axis, merging)
+            (atom, own if held.rows is None else own.in_rows(*held.rows))
+            for index, axis in axes
+            for atom, own in placed(held.name, index, axis, merging)
         ]
         for atom, occurrence in here:
             if occurrence.size > 1 and not algebra.is_fixed(atom):

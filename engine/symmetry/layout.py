@@ -87,8 +87,9 @@ def layouts(groups: Sequence[Group], shapes: Mapping[str, tuple[int, ...]]) -> d
 def _layout(carried: Sequence[Carried], shape: tuple[int, ...]) -> Layout:
     merged = [{axis} for axis in range(len(shape))]
     for one in carried:
-        if one.occurrence.under is not None:
-            axes = {one.occurrence.axis, one.occurrence.under.axis}
+        if one.occurrence.under is not None or one.occurrence.rows is not None:
+            under = one.occurrence.under
+            axes = {one.occurrence.axis, 0 if under is None else under.axis}
             together = [block for block in merged if block & axes]
             merged = [block for block in merged if block not in together]
             merged.append(set().union(*together))
@@ -119,12 +120,33 @@ def _merged(
     left = prod(shape[axis] for axis in block[:place])
     right = prod(shape[axis] for axis in block[place + 1 :])
     o, inner = occurrence, occurrence.inner * right
+    if o.rows is not None:
+        yield _in_rows(o, index, length * right, left // shape[0], right)
+        return
     if (o.start, o.stop) == (0, length) and not o.pieces:
         yield o.moved_to(index, 0, o.outer * left, inner, right)
         return
     for repetition in range(left):
         start = (repetition * length + o.start) * right
         yield o.moved_to(index, start, o.outer, inner, right)
+
+
+def _in_rows(occurrence: Occurrence, axis: int, step: int, between: int, right: int) -> Occurrence:
+    """Return an occurrence in some rows along the axis that merges them with its own.
+
+    Args:
+        occurrence: with `rows`.
+        axis: the merged axis.
+        step: how far apart two neighbours along the next axis further out stand there.
+        between: the units of the axes between the rows and the occurrence's own axis.
+        right: the units inside its own axis.
+    """
+    o = occurrence
+    assert o.rows is not None
+    first, times = o.rows[0] * between, (o.rows[1] - o.rows[0]) * between
+    start = first * step + o.start * right
+    moved = o.moved_to(axis, start, o.outer, o.inner * right, right)
+    return replace(moved, repeats=(times, step))
 
 
 def axis_index(length: int, carried: Sequence[Carried], perms: Perms) -> Tensor:
@@ -139,12 +161,12 @@ def axis_index(length: int, carried: Sequence[Carried], perms: Perms) -> Tensor:
         int64 [length], on the permutations' device.
     """
     only = carried[0]
-    if len(carried) == 1 and only.occurrence.size == length and not only.occurrence.pieces:
+    if len(carried) == 1 and only.occurrence.size == length and not only.occurrence.is_scattered:
         return perms[only.group]
     index = torch.arange(length, device=perms[only.group].device)
     for one in carried:
         o, p = one.occurrence, perms[one.group]
-        if o.pieces:
+        if o.is_scattered:
             places = places_of(o).to(index.device)
             shown = index[places[:, p].reshape(-1)]
             index = index.index_copy(0, places.reshape(-1), shown)

@@ -23,7 +23,7 @@ stands under another one numbers no copies itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import lgamma
@@ -67,6 +67,11 @@ class Nesting:
     def outer_of(self, inner: Atom) -> Atom | None:
         """Return the atom that an atom stands under, None where it is not nested."""
         return self._pairs.get(inner)
+
+    def without(self, alone: Collection[Atom]) -> Nesting:
+        """Return what is left where some atoms stand under no others, nor any under them."""
+        left = {i: o for i, o in self._pairs.items() if i not in alone and o not in alone}
+        return Nesting(left, self._same)
 
     def atoms(self) -> set[Atom]:
         """Return all atoms that are nested or that others are nested under."""

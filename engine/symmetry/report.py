@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.symmetry.axes import Expression, places
+from engine.symmetry.stacks import Held
 from engine.symmetry.unify import Algebra
 
 
@@ -20,16 +21,15 @@ class Report:
     """Names of the ops whose axes were all fixed, in graph order."""
 
 
-def describe(
-    parameters: Mapping[str, Sequence[Expression]], algebra: Algebra, ops: tuple[str, ...]
-) -> Report:
+def describe(parameters: Sequence[Held], algebra: Algebra, ops: tuple[str, ...]) -> Report:
     """Collect the fixed stretches of all parameters by reason."""
     by_reason: dict[str, dict[str, list[str]]] = {}
-    for name, axes in parameters.items():
-        for index, axis in enumerate(axes):
-            for reason, words in _fixed_stretches(axis, algebra).items():
-                where = by_reason.setdefault(reason, {}).setdefault(name, [])
-                where.append(f"axis {index} ({words})")
+    for held in parameters:
+        for index, axis in enumerate(held.axes):
+            for reason, words in _fixed_stretches(algebra.resolve(axis), algebra).items():
+                where = by_reason.setdefault(reason, {}).setdefault(held.name, [])
+                if (place := f"axis {index} ({words})") not in where:
+                    where.append(place)
     sentences = (
         "; ".join(f"{name} {', '.join(words)}" for name, words in where.items()) + f": {reason}"
         for reason, where in by_reason.items()

@@ -23,6 +23,7 @@ def may_scatter(algebra: Algebra, axis: Expression) -> bool:
     A product is shuffled by exchanging its factors; of a fixed axis nothing is to know.
     """
     x = algebra.resolve(axis)
+    algebra.shuffled = True
     wanted = algebra.scattering and x.size <= MOST_UNITS
     return wanted and not isinstance(x, Product) and not algebra.is_fixed(x)
 

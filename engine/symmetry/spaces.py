@@ -166,7 +166,13 @@ def _einsum(call: Call, output: Axes) -> Iterator[Axes]:
 
 
 def _convolution(call: Call, output: Axes) -> Iterator[Axes]:
-    x, weight = call.axes("input"), call.axes("weight")
+    x = call.axes("input")
+    for part in call.stacked("weight"):
+        rank = len(part) - 2
+        yield (*x[: -rank - 1], *part, *x[-rank:], *output[-rank:])
+    if call.stacked("weight"):
+        return
+    weight = call.axes("weight")
     rank = len(weight) - 2
     positions = (*x[-rank:], *output[-rank:])
     if call.arguments.get("transposed") or call.op.startswith("conv_transpose"):

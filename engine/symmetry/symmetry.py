@@ -13,7 +13,6 @@ from torch import Tensor
 from engine.errors import SymmetryError
 from engine.symmetry.groups import Group, log_copies
 from engine.symmetry.layout import Layout, axis_index, layouts
-from engine.symmetry.occurrence import Occurrence
 from engine.symmetry.permutation import Permutation
 from engine.symmetry.report import Report
 
@@ -42,8 +41,8 @@ class Symmetry:
     def moved_parameters(self) -> int:
         """The number of trainable scalars that some permutation moves."""
         return sum(
-            prod(shape) - prod(self._unmoved(name, axis) for axis in range(len(shape)))
-            for name, shape in self.shapes.items()
+            prod(self.shapes[name]) - _unmoved_in(layout)
+            for name, layout in self.layouts.items()
             if name in self.trainable
         )
 
@@ -138,21 +137,17 @@ class Symmetry:
                         f"{held} has the shape {found}, the symmetry is for {expected}"
                     )
 
-    def _unmoved(self, name: str, axis: int) -> int:
-        covered = torch.zeros(self.shapes[name][axis], dtype=torch.bool)
-        for occurrence in self._on_axis.get((name, axis), ()):
-            for start, stop in occurrence.stretches:
-                covered[start:stop] = True
-        return int((~covered).sum())
 
-    @cached_property
-    def _on_axis(self) -> dict[tuple[str, int], list[Occurrence]]:
-        """(parameter, axis) → what permutes it."""
-        found: dict[tuple[str, int], list[Occurrence]] = {}
-        for group in self.groups:
-            for occurrence in group.occurrences:
-                found.setdefault((occurrence.parameter, occurrence.axis), []).append(occurrence)
-        return found
+def _unmoved_in(layout: Layout) -> int:
+    """Return how many entries of a parameter no group moves."""
+    count = 1
+    for axis, block in enumerate(layout.blocks):
+        covered = torch.zeros(prod(block), dtype=torch.bool)
+        for one in layout.along(axis):
+            for start, stop in one.occurrence.stretches:
+                covered[start:stop] = True
+        count *= int((~covered).sum())
+    return count
 
 
 def unmoved(group: Group) -> Tensor:

@@ -38,6 +38,10 @@ class Algebra(NormalForms):
         self.scattering = scattering
         """Whether axes may be divided into single units (`scattered.py`)."""
         self.scattered = False
+        self.shuffled = False
+        """Whether a shuffle was met, whatever was made of it."""
+        self.grouped = False
+        """Whether a convolution in groups was met whose channels are factors (`stacks.py`)."""
         self._met: list[tuple[Expression, Expression]] = []
 
     def met_fixed(self) -> list[tuple[Expression, Expression]]:

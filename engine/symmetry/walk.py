@@ -23,6 +23,7 @@ from engine.symmetry.rules import (
     Folded,
     NoRuleError,
     Rule,
+    Stacked,
     Value,
     divided,
     followed,
@@ -33,6 +34,7 @@ from engine.symmetry.rules import (
 from engine.symmetry.rules.pointwise import pointwise
 from engine.symmetry.sizes import Sizes, UnsizedError
 from engine.symmetry.spaces import observe
+from engine.symmetry.stacks import Held, stacked_weights
 from engine.symmetry.unify import Algebra, NoRefinementError
 from engine.symmetry.uses import renewed
 
@@ -48,12 +50,16 @@ UNFORESEEN = (LookupError, TypeError, ValueError)
 class Walk:
     """The state of one walk through a graph."""
 
-    def __init__(self, program: Program, *, scattering: bool = True) -> None:
+    def __init__(
+        self, program: Program, *, scattering: bool = True, stacking: bool = False
+    ) -> None:
         self.program = program
+        self.stacks = stacked_weights(program) if stacking else {}
         self.algebra = Algebra(scattering=scattering)
         self.sizes = Sizes()
         self.values: dict[fx.Node, Value] = {}
-        self.parameters: dict[str, Axes] = {}
+        self.parameters: dict[str, Axes | Stacked] = {}
+        self.held: list[Held] = []
         self.produced: list[tuple[str, Expression]] = []
         self.without_rule: dict[str, None] = {}
         self.spaces: list[Space] = []
@@ -63,14 +69,26 @@ class Walk:
 
     def run(self) -> None:
         for name, spec in self.program.parameters.items():
-            self.parameters[name] = tuple(self.algebra.free(size) for size in spec.shape)
-            self.spaces.append(Space(self.parameters[name]))
+            self.parameters[name] = self._parameter(name, spec.shape)
+        self.spaces += [Space(one.axes) for one in self.held]
         for node in self.program.graph_module.graph.nodes:
             self.values[node] = self._value(node)
         used = {self.program.placeholders.get(n.name) for n in self.values if n.users}
         for name, axes in self.parameters.items():
             if name not in used:
                 self._fix(axes, UNUSED)
+
+    def _parameter(self, name: str, shape: tuple[int, ...]) -> Axes | Stacked:
+        """Return a parameter's axes, all free; those of every part where it is a stack."""
+        count = self.stacks.get(name, 1)
+        each = shape[0] // count if count > 1 else 0
+        parts = []
+        for start in range(0, each * count, each) if count > 1 else (None,):
+            lengths = shape if start is None else (each, *shape[1:])
+            parts.append(tuple(self.algebra.free(size) for size in lengths))
+            rows = None if start is None else (start, start + each)
+            self.held.append(Held(name, parts[-1], rows))
+        return Stacked(tuple(parts)) if count > 1 else parts[0]
 
     def _value(self, node: fx.Node) -> Value:
         if node.op == "placeholder":

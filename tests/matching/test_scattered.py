@@ -15,7 +15,7 @@ from engine.symmetry.merging import Merging
 from tests.symmetry.grammar.recorder import record
 from tests.zoo.table import ZOO
 
-NAMES = ("ResNet, option A shortcuts", "ShuffleNetV2")
+NAMES = ("ResNet, option A shortcuts", "ShuffleNetV2", "ShuffleNetV1")
 
 
 @cache

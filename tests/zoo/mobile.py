@@ -128,7 +128,7 @@ ARCHITECTURES = (
     Architecture("GhostNet", "GhostNet", lambda: Stacked(6, 10, Ghost(6, 4), Ghost(8, 5)), PICTURE,
                  (6, 4, 5)),
     Architecture("ShuffleNetV1", "ShuffleNet", lambda: Stacked(8, 8, ShuffleBlock(8, 8, 2),
-                 ShuffleBlock(8, 8, 2)), PICTURE),
+                 ShuffleBlock(8, 8, 2)), PICTURE, (4, 4, *(2, 2, 2, 2) * 2)),
     Architecture("ShuffleNetV2", "ShuffleNet", lambda: Stacked(6, 16, ShuffleDown(6, 8),
                  ShuffleUnit(16), ShuffleUnit(16)), PICTURE,
                  (6, 8, 2, 2, 4, 2, 2, 4, 8, 4, 4, 8, 8)),

@@ -12,6 +12,7 @@ QUICK = {
     "ResNet, option A shortcuts",
     "DenseNet",
     "MobileNetV3",
+    "ShuffleNetV1",
     "ShuffleNetV2",
     "ConvNeXtV2",
     "U-Net, transposed",

@@ -24,6 +24,7 @@ from engine.symmetry.rules.registry import (
     Folded,
     NoRuleError,
     Rule,
+    Stacked,
     Value,
     rule,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Folded",
     "NoRuleError",
     "Rule",
+    "Stacked",
     "Value",
     "attention",
     "contraction",

@@ -14,13 +14,22 @@ from itertools import accumulate
 from torch import fx
 
 from engine.symmetry.rules.lookahead import DIVIDERS, along, moved, op_name
-from engine.symmetry.rules.registry import RULES, Apart, Axes, Call, Folded, Value, replaced
+from engine.symmetry.rules.registry import (
+    RULES,
+    Apart,
+    Axes,
+    Call,
+    Folded,
+    Stacked,
+    Value,
+    replaced,
+)
 from engine.symmetry.unify import Algebra
 
 
 def tensors_of(value: Value) -> list[Axes]:
     """Return the axes of every tensor of a value, of every stretch by itself."""
-    if isinstance(value, Apart):
+    if isinstance(value, Apart | Stacked):
         return list(value.parts)
     if isinstance(value, Folded):
         return [(*(a for i, a in enumerate(value.axes) if i not in value.dims), value.whole)]

@@ -97,9 +97,12 @@ def convolution(call: Call) -> Value:
     """Channels are contracted within each group; kernel and positions are fixed."""
     if call.arguments.get("transposed"):
         return transposed_convolution(call)
+    if parts := call.stacked("weight"):
+        return _convolutions(call, parts)
     x, weight, bias = call.axes("input"), call.axes("weight"), call.optional("bias")
     rank, groups = len(weight) - 2, call.integer("groups", 1)
     channels = x[-rank - 1]
+    call.algebra.grouped |= 1 < groups < channels.size
     out_group, _ = _grouped(call, weight[0], groups)
     in_group, inside = _grouped(call, channels, groups)
     call.unify(out_group, in_group)
@@ -107,6 +110,21 @@ def convolution(call: Call) -> Value:
     call.unify(weight[0], bias[0] if bias else None)
     call.produce("weight", weight[0])
     return (*x[: -rank - 1], weight[0], *_positions(call, x[-rank:], weight[2:]))
+
+
+def _convolutions(call: Call, parts: tuple[Axes, ...]) -> Value:
+    """Return the outputs of a convolution in groups: of one on each stretch of the channels."""
+    x, bias, algebra = call.axes("input"), call.optional("bias"), call.algebra
+    rank = len(parts[0]) - 2
+    channels = x[-rank - 1]
+    each = channels.size // len(parts)
+    for number, part in enumerate(parts):
+        call.unify(algebra.segment(channels, number * each, (number + 1) * each), part[1])
+        call.fix(part[2:], KERNEL)
+    out = algebra.concat([algebra.resolve(part[0]) for part in parts])
+    call.unify(out, bias[0] if bias else None)
+    call.produce("weight", out)
+    return (*x[: -rank - 1], out, *_positions(call, x[-rank:], parts[0][2:]))
 
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

@@ -44,7 +44,15 @@ class Folded:
     """The axis."""
 
 
-Value = Axes | list[Axes] | Apart | Folded | None
+@dataclass(frozen=True)
+class Stacked:
+    """A tensor as equal stretches along its first dimension, which only one op reads."""
+
+    parts: tuple[Axes, ...]
+    """All axes of every stretch; they have nothing in common."""
+
+
+Value = Axes | list[Axes] | Apart | Folded | Stacked | None
 """What is known of a node: a tensor's axes, several tensors, or nothing (no tensor)."""
 
 Shape = tuple[int, ...]
@@ -100,6 +108,12 @@ class Call:
         if not isinstance(axes, tuple):
             raise NoRuleError
         return axes
+
+    def stacked(self, name: str) -> tuple[Axes, ...]:
+        """Return the parts of an argument that is a stack of tensors, none where it is not."""
+        argument = self.arguments.get(name)
+        value = self.values.get(argument) if isinstance(argument, fx.Node) else None
+        return value.parts if isinstance(value, Stacked) else ()
 
     def many(self, name: str) -> list[Axes]:
         """Return the axes of every tensor of a list argument."""
