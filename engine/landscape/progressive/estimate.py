@@ -65,7 +65,7 @@ def estimate(known: Known, places: np.ndarray | None = None) -> Estimate:
     values = {"loss": loss} | others(parts, at)
     lost, uncertain = _lost(known, at)
     interpolation = np.where(uncertain, np.inf, np.where(lost, np.nan, interpolation))
-    sampling = np.where(lost | uncertain, 0.0, sampling)
+    sampling = np.where(uncertain, 0.0, np.where(lost, np.nan, sampling))
     values = {name: np.where(lost, np.nan, found) for name, found in values.items()}
     if places is None:
         exact, gone = known.has_full, known.diverged
@@ -73,8 +73,8 @@ def estimate(known: Known, places: np.ndarray | None = None) -> Estimate:
             found[exact] = known.full[name][exact]
         values["loss"][gone & ~exact] = np.nan
         interpolation[known.evaluated >= SAMPLED] = 0.0
-        interpolation[gone] = np.nan
         sampling[exact] = 0.0
+        interpolation[gone] = sampling[gone] = np.nan
     return Estimate(values, interpolation, sampling, correction)
 
 

@@ -24,6 +24,9 @@ SMALLEST = 1e-12
 LARGEST = 50.0
 """A logarithmic error over this is written as this one."""
 
+FEW_NODES = 12
+"""Corrections at fewer points than this are not trusted to tell their own error."""
+
 Scale = Callable[[np.ndarray], np.ndarray]
 
 
@@ -90,10 +93,12 @@ def losses(parts: Parts, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     shape, error = base.smooth(logarithm(source["loss"][base.which]), at)
     if both is None:
         return np.exp(shape), _relative(error), np.zeros(len(at)), "none"
+    raw = known.sample["loss_se"][base.which] / np.maximum(source["loss"][base.which], SMALLEST)
+    raw = np.nan_to_num(raw)[KDTree(base.points).query(at)[1]]
     if both.nodes is None:
-        raw = known.sample["loss_se"][base.which] / known.sample["loss"][base.which]
-        nearest = KDTree(base.points).query(at)[1]
-        return np.exp(shape), _relative(error), np.nan_to_num(raw)[nearest], "none"
+        return np.exp(shape), _relative(error), raw, "none"
+    # A few corrections do not tell how far they may be off: the sample's own error does.
+    least = raw if len(both.points) < FEW_NODES else np.zeros(len(at))
     true, drawn = known.full["loss"][both.which], known.sample["loss"][both.which]
     ratio = Surface.through(both.nodes, logarithm(true) - logarithm(drawn))
     difference = Surface.through(both.nodes, true - drawn)
@@ -101,8 +106,9 @@ def losses(parts: Parts, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     by_difference = np.exp(shape) + difference.at(at)
     if np.mean(np.abs(ratio.left_out())) <= np.mean(missed) or (by_difference <= 0).any():
         found = np.exp(shape + ratio.at(at))
-        return found, _relative(error), _relative(ratio.error(at)), "ratio"
-    return by_difference, _relative(error), difference.error(at) / by_difference, "difference"
+        return found, _relative(error), np.maximum(_relative(ratio.error(at)), least), "ratio"
+    left = np.maximum(difference.error(at) / by_difference, least)
+    return by_difference, _relative(error), left, "difference"
 
 
 def others(parts: Parts, at: np.ndarray) -> dict[str, np.ndarray]:

@@ -61,12 +61,14 @@ def next_round(
         return _worst(known, FULL, found.error, ~known.has_full)
     if found is None:
         return Round(SAMPLED, first)
-    if not known.has_full.any():
-        return Round(FULL, first)
-    finer = lattice(*shape, 2 * COARSE - 1)
-    missing = finer[~known.has_sample[finer]]
-    if len(missing) and known.has_sample.sum() <= len(first):
-        return Round(SAMPLED, missing)
+    if known.has_sample.sum() <= len(first):
+        # What diverged on the sample diverges on all data: nothing is learnt from it there.
+        sound = first[~known.diverged[first]]
+        if not known.has_full.any() and len(sound):
+            return Round(FULL, sound)
+        finer = lattice(*shape, 2 * COARSE - 1)
+        if len(missing := finer[~known.has_sample[finer]]):
+            return Round(SAMPLED, missing)
     return _either(known, found, sample_cost)
 
 
@@ -74,11 +76,12 @@ def _either(known: Known, found: Estimate, sample_cost: float) -> Round | None:
     """Return points for the part of the error that is large for the work already put into it."""
     fresh = ~known.has_sample & ~known.has_full
     unchecked = known.has_sample & ~known.has_full
+    sound = unchecked & ~known.diverged
     by_shape = _square(found.interpolation) / (sample_cost * known.has_sample.sum())
-    by_sample = _square(found.sampling) / known.has_full.sum()
-    if fresh.any() and (by_shape >= by_sample or not unchecked.any()):
+    by_sample = _square(found.sampling) / max(known.has_full.sum(), 1)
+    if fresh.any() and (by_shape >= by_sample or not sound.any()):
         return _worst(known, SAMPLED, found.interpolation, fresh)
-    return _worst(known, FULL, found.sampling, unchecked)
+    return _worst(known, FULL, found.sampling, sound if sound.any() else unchecked)
 
 
 def _square(error: np.ndarray) -> float:
@@ -91,15 +94,19 @@ def _square(error: np.ndarray) -> float:
 
 def _worst(known: Known, kind: int, error: np.ndarray, free: np.ndarray) -> Round | None:
     """Return the free points of the largest error, apart from each other; without any, None."""
+    # Points without an error lie inside a region that diverged: they come last.
+    with_error = free & ~np.isnan(error)
+    free = with_error if with_error.any() else free
     if not free.any():
         return None
     done = known.has_full if kind == FULL else known.has_sample
     count = max(FEWEST, int(SHARE * done.sum()))
-    gap = KDTree(known.places[done]).query(known.places)[0]
-    # Points without an error (inside a region that diverged) come last.
-    order = np.argsort(-np.nan_to_num(error, nan=-1.0, posinf=np.inf), kind="stable")
-    order, chosen = order[free[order]], []
-    for point in order:
+    gap = np.zeros(len(free))
+    if done.any():
+        gap = KDTree(known.places[done]).query(known.places)[0]
+    order = np.argsort(-np.nan_to_num(error, posinf=np.inf), kind="stable")
+    chosen: list[int] = []
+    for point in order[free[order]].tolist():
         if len(chosen) == count:
             break
         apart = known.places[chosen] - known.places[point]

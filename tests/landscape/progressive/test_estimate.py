@@ -75,6 +75,14 @@ def test_before_any_correction_the_sampling_error_is_the_sample_s_own() -> None:
     np.testing.assert_allclose(found.sampling, 0.02)
 
 
+def test_a_few_corrections_do_not_tell_their_own_error() -> None:
+    true = two_basins(PLACES)
+    drawn = known_at(SAMPLED, every(4), 1.1 * true)
+    few, enough = (estimate(known_at(FULL, every(4)[:n], true, drawn)) for n in (11, 12))
+    assert few.sampling[-1] == pytest.approx(0.02)
+    assert enough.sampling[-1] < 1e-6
+
+
 def test_diverged_points_stay_so_and_poison_no_others() -> None:
     true, gone = two_basins(PLACES), PLACES[:, 0] > 1.05
     loss = np.where(gone, np.nan, true)

@@ -70,6 +70,25 @@ def test_the_border_of_what_diverged_is_evaluated_first() -> None:
     assert np.array_equal(np.isnan(found.values["loss"]), np.isnan(loss))
 
 
+def test_what_diverged_on_the_sample_is_not_asked_again_on_all_data() -> None:
+    places = grid()
+    loss = np.where(places[:, 0] > 0.2, np.nan, two_basins(places))
+    known, found = refined(
+        loss, loss, stop=lambda known, _: known.has_full.sum() and known.has_sample.sum() > 100
+    )
+    assert not (known.has_full & np.isnan(loss)).any()
+    assert np.isnan(found.values["loss"][places[:, 0] > 0.4]).all()
+    known, found = refined(loss, loss, stop=lambda *_: False)
+    assert known.has_full.all()
+    assert np.array_equal(found.values["loss"], loss, equal_nan=True)
+
+
+def test_a_plane_that_diverged_everywhere_comes_to_its_end() -> None:
+    loss = np.full(9 * 9, np.nan)
+    known, _ = refined(loss, loss, shape=(9, 9), stop=lambda *_: False)
+    assert known.has_full.all()
+
+
 def test_the_rounds_follow_from_the_values_alone() -> None:
     first, second = (
         refined(ridge(grid()), None, stop=lambda known, _: known.has_full.sum() > 90)
