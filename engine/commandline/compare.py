@@ -17,6 +17,7 @@ from engine.figures.task import DERIVED_KEYS, words
 from engine.landscape.plans import PRECISIONS
 from engine.runs.executors import tile_executor
 from engine.studies import CompareOptions, CompareResult, compare
+from engine.studies.options import STATISTICS
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -45,6 +46,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action=argparse.BooleanOptionalAction,
         default=None,
         help="recompute BatchNorm statistics at each point (default: where there are any)",
+    )
+    parser.add_argument(
+        "--statistics",
+        choices=STATISTICS,
+        help="of the channels at each point: interpolate like weights, reset BatchNorm, or REPAIR",
     )
     parser.add_argument("--reset-samples", type=values.positive, default=1000)
     parser.add_argument(
@@ -92,8 +98,9 @@ def run(options: argparse.Namespace) -> None:
     print(headline(result.summary).text)
     print(proof_lead(result.summary), proof_sentence(result.summary))
     print(_table(result.summary))
-    precision: Mapping[str, Any] = result.summary["precision"]  # type: ignore[assignment]
-    for sentence in (precision["sentence"], precision["warning"]):
+    told: Mapping[str, Any] = result.summary
+    precision = told["precision"]
+    for sentence in (told["statistics"]["sentence"], precision["sentence"], precision["warning"]):
         if sentence is not None:
             print(sentence)
     for sentence in plane_sentences(result.summary):
@@ -129,6 +136,7 @@ def report(result: CompareResult) -> dict[str, Any]:
         "basins": summary["basins"],
         "plane": summary["plane"],
         "precision": summary["precision"],
+        "statistics": summary["statistics"],
         "matching": summary["matching"],
         "proof": summary["proof"],
         "max_abs_logit_difference": summary["equivalence"]["max_abs_logit_difference"],
@@ -152,6 +160,7 @@ def _options(options: argparse.Namespace) -> CompareOptions:
         **plane_choices(options),
         reset=options.reset,
         reset_samples=options.reset_samples,
+        statistics=options.statistics,
         precision=options.precision,
         family=values.pairs(options.option),
     )

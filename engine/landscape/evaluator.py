@@ -17,7 +17,7 @@ from engine.data.task import IGNORED, LANGUAGE
 from engine.errors import CancelledError, LandscapeError
 from engine.landscape.loss import check_outputs, check_targets, loss_sums, task_for
 from engine.landscape.memory import MEMORY_BOUND, choose_batch_size
-from engine.landscape.plan import Plan, Runner, Task, plain
+from engine.landscape.plan import Plan, Repair, Runner, Task, plain
 from engine.landscape.span import Span
 from engine.landscape.statistics import ResetData
 from engine.landscape.tally import Tally, TokenSums
@@ -53,6 +53,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     plan: Plan = plain,
     tf32: bool = False,
+    repair: Repair | None = None,
 ) -> Tally:
     """Return the sums over all samples at every point.
 
@@ -71,6 +72,8 @@ def evaluate(
         device: where to compute; models and data are moved there once.
         plan: how points are evaluated.
         tf32: whether a CUDA device may round the factors of its products (`tf32.py`).
+        repair: what is done to every point, such as `engine.repair.PointRepair`, which resets
+            BatchNorm statistics itself.
 
     Raises:
         LandscapeError: coefficients, data and model do not fit together.
@@ -98,7 +101,8 @@ def evaluate(
     columns = 6 if task_for(targets) is LANGUAGE else 3
     sums = torch.zeros(len(rows), columns, dtype=torch.float64)
     with torch.inference_mode(), tf32_products(tf32, device):
-        runner = plan(Task(program, used, inputs, reset, size, check))
+        change = None if repair is None else repair.bound(program, span, device, check)
+        runner = plan(Task(program, used, inputs, reset, size, check, change))
         for start in range(0, len(rows), runner.points):
             check()
             group = rows[start : start + runner.points]

@@ -8,7 +8,7 @@ kernel) is a matter of further plans; each must equal this one to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,30 @@ from torch import Tensor
 from engine.landscape.span import PointBuffer, Span
 from engine.landscape.statistics import ResetData, reset_statistics
 from engine.program import Program
+
+Change = Callable[[Sequence[float], Mapping[str, Tensor]], Mapping[str, Tensor]]
+"""Takes a point's coefficients [K] and tensors; returns those that are other than they were."""
+
+
+class Repair(Protocol):
+    """What is done to every point once it is formed, such as `engine.repair.PointRepair`."""
+
+    def bound(
+        self,
+        program: Program,
+        span: Span,
+        device: torch.device | str,
+        check: Callable[[], None],
+    ) -> Change:
+        """Return what changes the points of a span.
+
+        Args:
+            program: the model.
+            span: K models, where they are.
+            device: where points are formed.
+            check: called between batches.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,8 @@ class Task:
         reset: training inputs for BatchNorm statistics, or None to interpolate them.
         batch_size: samples at a time.
         check: called between batches; raises CancelledError when the user cancelled.
+        change: what is done to a formed point, or None; a point is then no longer affine in the
+            coefficients.
     """
 
     program: Program
@@ -39,6 +65,7 @@ class Task:
     reset: ResetData | None
     batch_size: int
     check: Callable[[], None]
+    change: Change | None = None
 
 
 class Runner(Protocol):
@@ -83,6 +110,8 @@ class _Plain:
                 batch_size=task.reset.batch_size,
                 check=task.check,
             )
+        if task.change is not None:
+            params = {**params, **task.change(coefficients[0].tolist(), params)}
         for start in range(0, len(task.inputs[0]), task.batch_size):
             task.check()
             samples = slice(start, start + task.batch_size)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from engine.repair.calibration import calibration_error
     from engine.repair.catalogue import REPAIRS, Repair, RepairNeeds
     from engine.repair.line import repaired_line
+    from engine.repair.points import PointRepair
     from engine.repair.run import Repaired, obstacle, repair
     from engine.repair.workshop import Workshop
 
@@ -21,6 +22,7 @@ _HOMES = {
     "calibration": ("calibration_error",),
     "catalogue": ("REPAIRS", "Repair", "RepairNeeds"),
     "line": ("repaired_line",),
+    "points": ("PointRepair",),
     "run": ("Repaired", "obstacle", "repair"),
     "workshop": ("Workshop",),
 }
@@ -28,6 +30,7 @@ _HOMES = {
 __all__ = [
     # repairs
     "REPAIRS",
+    "PointRepair",
     "Repair",
     "RepairNeeds",
     "Repaired",

@@ -16,7 +16,7 @@ Where BatchNorms are reset, their running statistics come from the same pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +75,7 @@ class Channels:
         self,
         program: Program,
         sites: Sequence[Site],
-        models: Sequence[Params],
+        models: Iterable[Params],
         data: Data,
         *,
         shifting: bool,

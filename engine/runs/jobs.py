@@ -48,6 +48,7 @@ def compare(spec: CompareSpec, context: JobContext) -> JobResult:
         extent=spec.extent,
         reset=spec.reset,
         reset_samples=spec.reset_samples,
+        statistics=spec.statistics,
         precision=spec.precision,
         plane_mode=spec.plane_mode,
         plane_rows=spec.plane_rows,

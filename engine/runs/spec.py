@@ -41,6 +41,7 @@ from engine.runs.spec_fields import (
     odd,
     side,
 )
+from engine.runs.spec_statistics import settled
 
 LANES = ("compute", "files")
 
@@ -144,6 +145,7 @@ class CompareSpec(Spec):
     reset_samples: Samples = 1000
     overrides: Options = Field(default_factory=dict, validate_default=True)
     precision: Literal["exact", "tf32", "fast"] = "exact"
+    statistics: Literal["repair"] | None = None
     plane_mode: Literal["full", "progressive", "sobol"] = "full"
     plane_rows: Annotated[int, Field(strict=True, ge=3, le=257)] | None = None
     plane_accuracy: Annotated[Real, Field(ge=0, le=1)] = 0.01
@@ -152,6 +154,7 @@ class CompareSpec(Spec):
     later: ClassVar[frozenset[str]] = frozenset(
         {
             "precision",
+            "statistics",
             "plane_mode",
             "plane_rows",
             "plane_accuracy",
@@ -159,6 +162,11 @@ class CompareSpec(Spec):
             "plane_sobol",
         }
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settled(cls, values: Any) -> Any:
+        return settled(values)
 
     @model_validator(mode="before")
     @classmethod

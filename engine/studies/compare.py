@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.checkpoints import Checkpoint, about, load_checkpoint, stated_options
 from engine.data import Dataset
 from engine.data.task import REGRESSION
-from engine.landscape import ResetData, Span, choose_batch_size, line, reset_statistics
+from engine.landscape import Span, choose_batch_size, line, reset_statistics
 from engine.program import Program
 from engine.studies import summary as summaries
 from engine.studies.alignment import Alignment, align
@@ -31,9 +31,10 @@ from engine.studies.plane_live import evaluate_in_rounds
 from engine.studies.precision import precision_summary
 from engine.studies.provenance import provenance
 from engine.studies.recipe import ProgramRecipe
-from engine.studies.reset import reset_data
+from engine.studies.reset import reset_data, statistics_kind
 from engine.studies.result import SUMMARY_VERSION, CompareResult, json_ready
 from engine.studies.stages import Countdown, Progress, Stages
+from engine.studies.statistics import statistics_summary
 from engine.studies.subject import Subject, load_split, prepare
 from engine.studies.task import baseline, task_summary
 from engine.studies.tiles import MemoryTiles, Tile, TileCache, gather
@@ -94,6 +95,7 @@ def compare(
     with stages.stage("equivalence"):
         inputs = splits["test"].inputs
         same = equivalence(subject.program, subject.b.tensors, pi_b, inputs)
+    kind = statistics_kind(options, subject.program)
     reset = reset_data(options, subject.program, splits["train"])
     parts = {
         **summaries.identity_summary(subject),
@@ -105,6 +107,7 @@ def compare(
         "task": task_summary(subject.program, splits["train"], splits["test"]),
         "data": summaries.data_summary(splits["train"], splits["test"], options.data_seed),
         "batch_norm": summaries.batch_norm_summary(subject, reset),
+        "statistics": statistics_summary(subject.program, kind, reset, len(splits["test"])),
         "layers": layer_table(
             subject.program,
             symmetry,
@@ -116,7 +119,8 @@ def compare(
     }
     stages.partial(parts)
     recipe = ProgramRecipe.of(subject, options.family)
-    work = Work(subject.program, recipe, splits, reset, device, options.precision)
+    repairing = kind == "repair"
+    work = Work(subject.program, recipe, splits, reset, device, options.precision, repairing)
     evaluation = Evaluation(work, cache, executor or InTurn(), stop)
     study = _evaluate(evaluation, subject, pi_b, options, stages)
     result = _result(subject, alignment, pi_b, study, evaluation, stages, parts)
@@ -218,7 +222,7 @@ def _result(
         summary=ready,
         permutation=alignment.permutation,
         pi_b=pi_b,
-        midpoint=_midpoint(subject, pi_b, evaluation.work.reset),
+        midpoint=_midpoint(subject, pi_b, evaluation.work),
         stated=stated_options(subject.a.config) or stated_options(subject.b.config),
         provenance=provenance(stages, evaluation.work),
     )
@@ -234,15 +238,17 @@ def _points(data: Mapping[str, Dataset]) -> Callable[..., dict[str, object]]:
     return summed
 
 
-def _midpoint(
-    subject: Subject, pi_b: Mapping[str, Tensor], reset: ResetData | None
-) -> dict[str, Tensor]:
+def _midpoint(subject: Subject, pi_b: Mapping[str, Tensor], work: Work) -> dict[str, Tensor]:
     """Return ½(A + π(B)) with every tensor of A's checkpoint, in A's precision."""
     a = subject.a.tensors
     both = [name for name, t in a.items() if t.is_floating_point() and name in pi_b]
     span = Span(("A", "π(B)"), tuple({name: model[name] for name in both} for model in (a, pi_b)))
     point = span.at(torch.tensor([0.5, 0.5], dtype=torch.float64))
-    if reset is not None:
+    if work.repair is not None:
+        change = work.repair.bound(subject.program, span, "cpu", lambda: None)
+        with torch.inference_mode():
+            point |= change((0.5, 0.5), point)
+    elif (reset := work.reset) is not None:
         given = reset.inputs if isinstance(reset.inputs, tuple) else (reset.inputs,)
         inputs = [t.to(span.dtype) if t.is_floating_point() else t for t in given]
         # Batches as in the evaluation, since their size belongs to the definition.

@@ -18,6 +18,7 @@ from engine.errors import CancelledError
 from engine.landscape import ResetData, evaluate
 from engine.landscape.plans import Adapted, plan_for
 from engine.program import Program
+from engine.repair import PointRepair
 from engine.studies.recipe import ProgramRecipe
 from engine.studies.stages import Approach, Countdown
 from engine.studies.tiles import Tile, TileCache, belongs, tally_arrays
@@ -60,10 +61,12 @@ class Work:
         program: the model.
         recipe: how another process makes the same Program; None where a caller gave it.
         data: samples by split.
-        reset: training inputs for BatchNorm statistics, or None.
+        reset: training inputs for BatchNorm statistics, or for REPAIR; None for neither.
         device: "cpu" or a CUDA device.
         precision: one of `engine.landscape.plans.PRECISIONS`.
+        repairing: whether points are repaired with the training inputs, not only reset.
         plan: how points are computed; by fixed rules, so the same in every process.
+        repair: what is done to every point, where they are repaired.
     """
 
     program: Program
@@ -72,10 +75,19 @@ class Work:
     reset: ResetData | None
     device: str
     precision: str = "exact"
+    repairing: bool = False
     plan: Adapted = field(init=False, compare=False)
+    repair: PointRepair | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plan", plan_for(self.precision))
+        repair = PointRepair(self.reset) if self.repairing and self.reset else None
+        object.__setattr__(self, "repair", repair)
+
+    @property
+    def renewed(self) -> ResetData | None:
+        """Training inputs with which BatchNorms alone are reset; None where points are repaired."""
+        return None if self.repairing else self.reset
 
     @property
     def tf32(self) -> bool:
@@ -86,13 +98,15 @@ class Work:
         self, tile: Tile, point: Callable[[Tile], None], should_stop: Callable[[], bool]
     ) -> dict[str, np.ndarray]:
         """Return the arrays of one tile."""
+        # BatchNorm statistics that were not reset are those that came with a model.
+        own = tile.key.startswith("ends")
         tally = evaluate(
             self.program,
             tile.span,
             tile.coefficients,
             self.data[tile.split],
-            # BatchNorm statistics that were not reset are those that came with a model.
-            reset=None if tile.key.startswith("ends") else self.reset,
+            reset=None if own else self.renewed,
+            repair=None if own else self.repair,
             progress=lambda done: point(tile),
             should_stop=should_stop,
             device=self.device,

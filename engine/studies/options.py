@@ -11,6 +11,8 @@ from engine.errors import SpecError
 from engine.landscape.plans import PRECISIONS
 from engine.studies.plane_options import ACCURACY, SOBOL_POINTS, check_plane_options
 
+STATISTICS = ("interpolate", "reset", "repair")
+
 
 @dataclass(frozen=True)
 class CompareOptions:
@@ -29,7 +31,9 @@ class CompareOptions:
         plane_points: grid points along u, at least 2; 0 leaves the plane out.
         extent: of the plane, (u from, u to, v from, v to) in units of ‖B − A‖.
         reset: recompute BatchNorm statistics at each point; None where the model has any.
-        reset_samples: at most how many training images, drawn from the split's, for that.
+        statistics: of the channels at each point: `interpolate` like weights, `reset` those of
+            BatchNorm, or `repair`: REPAIR (`engine.repair.points`); None is as `reset` says.
+        reset_samples: at most how many training images, drawn from the split's, for either.
         precision: how points are computed: `exact`, `tf32` or `fast` (`engine.landscape.plans`).
         plane_mode: which points of the plane are evaluated (`PLANE_MODES`): "full", every point of
             the grid; "progressive", as many as the accuracy asks for; "sobol", scattered points.
@@ -42,8 +46,8 @@ class CompareOptions:
         family: choices that a state dict does not show (`engine.families.recognise`).
 
     Raises:
-        SpecError: a number of points or the precision is not possible, or only one of mean and
-            std is given.
+        SpecError: a number of points, the precision or the statistics are not possible, or only
+            one of mean and std is given.
     """
 
     data: str = "mnist"
@@ -61,6 +65,7 @@ class CompareOptions:
     extent: tuple[float, float, float, float] = (-0.5, 1.5, -0.5, 1.5)
     reset: bool | None = None
     reset_samples: int = 1000
+    statistics: str | None = None
     precision: str = "exact"
     plane_mode: str = "full"
     plane_rows: int | None = None
@@ -86,5 +91,15 @@ class CompareOptions:
                 f"{', '.join(PRECISIONS)}."
             )
         check_plane_options(self)
+        if self.statistics not in (None, *STATISTICS):
+            raise SpecError(
+                f"statistics={self.statistics!r} is not possible: choose one of "
+                f"{', '.join(STATISTICS)}."
+            )
+        if self.reset is not None and self.statistics not in (None, STATISTICS[self.reset]):
+            raise SpecError(
+                f"reset={self.reset} and statistics={self.statistics!r} contradict one another; "
+                "give one of the two."
+            )
         if (self.mean is None) != (self.std is None):
             raise SpecError("mean and std belong together; give both or neither.")

@@ -119,7 +119,7 @@ class PlaneStudy:
                 work.program,
                 model,
                 work.data[SPLIT],
-                reset=work.reset,
+                reset=work.renewed,
                 should_stop=evaluation.should_stop,
                 device=work.device,
                 # Another precision is off by more than the plane may be: it is measured apart.

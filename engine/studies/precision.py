@@ -53,7 +53,8 @@ def precision_summary(evaluation: Evaluation, span: Span) -> Json:
         work.data[SPLIT],
         plan=plan_for(work.precision),
         tf32=work.tf32,
-        reset=work.reset,
+        reset=work.renewed,
+        repair=work.repair,
         should_stop=evaluation.should_stop,
         device=work.device,
     )

@@ -140,8 +140,8 @@ def batch_norm_summary(subject: Subject, reset: ResetData | None) -> Json:
     """Return how many BatchNorm layers there are and whether their statistics are reset."""
     return {
         "layers": len(subject.program.batch_norms),
-        "reset": reset is not None,
-        "reset_samples": reset.samples if reset else 0,
+        "reset": reset is not None and bool(subject.program.batch_norms),
+        "reset_samples": reset.samples if reset and subject.program.batch_norms else 0,
     }
 
 

@@ -135,6 +135,14 @@ def test_compare_evaluates_part_of_a_plane_and_says_so(files, tmp_path, capsys):
     assert (plane["mode"], plane["estimate"]["points_full"]) == ("sobol", 64)
 
 
+def test_compare_repairs_every_point_and_says_what_that_costs(files, capsys):
+    arguments = ["compare", *files, "--samples", "40", "--line", "3", "--plane", "0"]
+    assert main([*arguments, "--statistics", "repair"]) == 0
+    assert "REPAIR rescales" in capsys.readouterr().out
+    assert main([*arguments, "--statistics", "interpolate", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["statistics"]["samples"] == 0
+
+
 def test_compare_without_a_plane_prints_the_sentence_and_a_table(files, capsys):
     assert main(["compare", *files, "--samples", "40", "--line", "3", "--plane", "0"]) == 0
     out = capsys.readouterr().out

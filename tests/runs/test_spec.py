@@ -41,6 +41,16 @@ def test_a_plane_that_is_evaluated_in_full_is_the_question_that_it_was() -> None
     assert json.loads(compare(plane_rows=20).canonical)["plane_rows"] == 20
 
 
+def test_one_question_about_statistics_has_one_id() -> None:
+    assert compare(statistics="interpolate") == compare(reset=False)
+    assert compare(statistics="reset").run_id == compare(reset=True).run_id
+    assert compare(statistics=None).run_id == compare().run_id
+    assert compare(statistics="reset", reset=True) == compare(reset=True)
+    repaired = compare(statistics="repair")
+    assert parse_spec(repaired.canonical) == repaired
+    assert "statistics" not in json.loads(compare(statistics="reset").canonical)
+
+
 def test_a_spec_takes_the_precisions_that_there_are() -> None:
     for precision in PRECISIONS:
         assert parse_spec(compare(precision=precision).canonical).precision == precision
@@ -84,6 +94,8 @@ def test_whole_and_negative_zero_numbers_are_one_number() -> None:
         {"extent": (0, 1, 0, 1)},
         {"reset": False},
         {"reset_samples": 10},
+        {"statistics": "interpolate"},
+        {"statistics": "repair"},
         {"precision": "tf32"},
         {"precision": "fast"},
         {"plane_mode": "progressive"},
@@ -135,6 +147,9 @@ def test_specs_are_frozen() -> None:
         ({"a": A + "/.."}, "a: String should match pattern"),
         ({"a": A + "\n"}, "a: String should match pattern"),
         ({"precision": "half"}, "precision: Input should be 'exact', 'tf32' or 'fast'"),
+        ({"statistics": "raepir"}, "statistics 'raepir' is unknown; allowed: interpolate, reset"),
+        ({"statistics": "repair", "reset": True}, "reset True and statistics repair contradict"),
+        ({"statistics": "reset", "reset": False}, "reset False and statistics reset contradict"),
         ({"method": "magic"}, r"^method: Input should be 'weight' \(was 'magic'\)\.$"),
         ({"restarts": 0}, "restarts: Input should be greater than or equal to 1"),
         ({"restarts": 101}, "restarts: Input should be less than or equal to 100"),

@@ -75,6 +75,19 @@ def test_an_unknown_precision_is_refused():
         CompareOptions(precision="half")
 
 
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ({"statistics": "renew"}, "'renew' is not possible: choose one of interpolate, reset"),
+        ({"statistics": "repair", "reset": True}, "reset=True and statistics='repair' contradict"),
+        ({"statistics": "reset", "reset": False}, "reset=False and statistics='reset' contradict"),
+    ],
+)
+def test_statistics_that_make_no_sense_are_refused(choice, reason):
+    with pytest.raises(SpecError, match=reason):
+        CompareOptions(**choice)
+
+
 @pytest.mark.parametrize("choice", [{"mean": (0.5,)}, {"std": (0.5,)}])
 def test_half_a_normalisation_is_refused(choice):
     with pytest.raises(SpecError, match="mean and std belong together; give both or neither"):

@@ -61,7 +61,9 @@ class Adapted:
 
     def __call__(self, task: Task) -> Runner:
         """Return what evaluates the task's points; `sentence` then says how."""
-        parts, hoisted, points = self._ready(task, self._hoist), None, 1
+        # Layers that a repair changes are not affine in the coefficients any more.
+        hoist = self._hoist if task.change is None else False
+        parts, hoisted, points = self._ready(task, hoist), None, 1
         if parts is not None and parts.first is not None:
             hoisted, points = self._hoisted(parts, task)
             if hoisted is None:
@@ -69,8 +71,10 @@ class Adapted:
         if parts is None:
             self.sentence = NOT_AGREEING
             return plain(task)
-        after = "" if self._lower is None else f"; {str(self._lower)[6:]} after the first layers"
-        self.sentence = parts.sentence + after
+        self.sentence = parts.sentence
+        if self._lower is not None:
+            where = "throughout" if hoisted is None else "after the first layers"
+            self.sentence += f"; {str(self._lower)[6:]} {where}"
         return Shared(task, parts, hoisted, points, self._lower)
 
     def __getstate__(self) -> dict[str, object]:

@@ -30,7 +30,7 @@ def agrees(parts: Parts, task: Task) -> bool:
     """
     models = len(task.span.models)
     row = torch.full((1, models), 1 / models, dtype=torch.float64)
-    few = replace(task, inputs=tuple(t[:SAMPLES] for t in task.inputs), reset=None)
+    few = replace(task, inputs=tuple(t[:SAMPLES] for t in task.inputs), reset=None, change=None)
     wanted = _outputs(plain(few).logits(row))
     try:
         hoisted = None if parts.first is None else Hoisted(parts, few.span, few.inputs, kept=False)

@@ -23,7 +23,8 @@ class PointMaker:
 
     def __init__(self, parts: Parts, task: Task) -> None:
         self._parts, self._task, self._reset = parts, task, task.reset
-        names = frozenset(parts.whole.parameters) if task.reset else parts.formed
+        whole = task.reset is not None or task.change is not None
+        names = frozenset(parts.whole.parameters) if whole else parts.formed
         span = task.span.restricted(names)
         self._buffer = PointBuffer(span, parts.weights, dtype=task.span.dtype)
         if task.reset is not None and parts.weights:
@@ -47,6 +48,8 @@ class PointMaker:
                 batch_size=self._reset.batch_size,
                 check=self._task.check,
             )
+        if self._task.change is not None:
+            params |= self._task.change(row, params)
         for fold in self._parts.folds:
             fold.apply(params)
         return params

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.errors import LandscapeError
 from engine.landscape.evaluator import Samples, evaluate
-from engine.landscape.plan import Plan
+from engine.landscape.plan import Plan, Repair
 from engine.landscape.plans.adapted import Adapted
 from engine.landscape.span import Span
 from engine.landscape.statistics import ResetData
@@ -81,13 +81,14 @@ def loss_error(
     plan: Plan,
     tf32: bool = False,
     reset: ResetData | None = None,
+    repair: Repair | None = None,
     should_stop: Callable[[], bool] | None = None,
     device: torch.device | str = "cpu",
 ) -> float:
     """Return the largest relative error of a plan's mean losses at some points, NaN left out.
 
     Args:
-        program, span, coefficients, dataset, reset, should_stop, device: see `evaluate`.
+        program, span, coefficients, dataset, reset, repair, should_stop, device: see `evaluate`.
         plan, tf32: measured against the exact ones.
     """
 
@@ -98,6 +99,7 @@ def loss_error(
             coefficients,
             dataset,
             reset=reset,
+            repair=repair,
             should_stop=should_stop,
             device=device,
             plan=way,

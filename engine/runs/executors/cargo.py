@@ -95,7 +95,7 @@ class Cargo:
         splits: data sets by split, without their tensors.
         inputs, targets: the tensors by split.
         reset: training inputs and their batch size, or None.
-        precision: as of the work.
+        precision, repairing: as of the work.
     """
 
     recipe: ProgramRecipe
@@ -106,6 +106,7 @@ class Cargo:
     targets: Mapping[str, Packed]
     reset: tuple[tuple[Packed, ...], int] | None
     precision: str
+    repairing: bool
 
 
 def load_cargo(work: Work, tiles: Sequence[Tile]) -> tuple[Cargo, tuple[Order, ...]]:
@@ -133,6 +134,7 @@ def load_cargo(work: Work, tiles: Sequence[Tile]) -> tuple[Cargo, tuple[Order, .
         targets={k: Packed.of(d.targets) for k, d in work.data.items()},
         reset=_packed_reset(work.reset),
         precision=work.precision,
+        repairing=work.repairing,
     )
     orders = tuple(
         Order(t.key, t.split, t.index, place[id(t.span)], t.coefficients.numpy()) for t in tiles
@@ -171,6 +173,7 @@ class Station:
             reset=_unpacked_reset(cargo.reset),
             device=device,
             precision=cargo.precision,
+            repairing=cargo.repairing,
         )
 
     def evaluate(self, order: Order, should_stop: Callable[[], bool]) -> dict[str, np.ndarray]:

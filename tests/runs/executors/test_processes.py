@@ -56,6 +56,17 @@ def test_cargo_is_evaluated_in_the_precision_of_the_work(job, precision):
     assert same(found, {key: exact[key] for key in found}) == (precision != "fast")
 
 
+def test_cargo_is_repaired_where_the_work_is(job):
+    work, tiles, exact = job
+    work = replace(work, repairing=True)
+    cargo, orders = load_cargo(work, tiles[:2])
+    station = Station(cargo, "cpu")
+    found = {order.key: station.evaluate(order, lambda: False) for order in orders}
+    assert same(found, in_turn(work, tiles[:2]))
+    assert not same(found, {key: exact[key] for key in found})
+    assert (found["ends-test"]["loss"] == exact["ends-test"]["loss"]).all()
+
+
 def test_processes_that_keep_dying_end_the_run_and_leave_what_is_finished(job):
     work, tiles, expected = job
     kept = {}
