@@ -17,8 +17,8 @@ from pages.ui.literal import literal
 from pages.ui.merge_shown import list_merges
 from pages.ui.methods_list import list_methods
 from pages.ui.path_shown import list_paths
+from pages.ui.plane_view import draw_plane, plane_controls
 from pages.ui.planes_shown import list_planes
-from pages.ui.result import draw_plane, plane_controls
 from pages.ui.run_words import facts, loaded
 
 FIRST = 30
@@ -63,13 +63,14 @@ def delete_button(status: RunStatus) -> None:
 def side_by_side(pair: list[RunStatus]) -> None:
     """Draw two finished runs beside each other, with one set of controls."""
     found = [access.result(status) for status in pair]
-    options = plane_controls(found[0])
+    options = plane_controls(found[0].arrays)
     for column, status, result in zip(st.columns(2, gap="large"), pair, found, strict=True):
         with column:
             st.html(f'<p class="bs-muted">{escape(status.title)}</p>')
             html_headline(result.summary, result.provenance)
             metric_cards(result.summary)
-            draw_plane(result, options, f"pair_{status.run_id}")
+            key = f"pair_{status.run_id}"
+            draw_plane(status.run_id, result.arrays, result.summary, options, key)
             st.caption(headline(result.summary).detail)
 
 

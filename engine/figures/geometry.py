@@ -7,7 +7,7 @@ their unit and axes themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
 Point = tuple[float, float]
 
+# How a point's loss came about, by its number in `plane_evaluated`.
+EVALUATED = ("interpolated", "evaluated on a part of the data", "evaluated on all data")
 SAME_PLACE = 0.02  # in units of ‖B − A‖: markers closer than this would hide each other
 
 
@@ -110,17 +112,41 @@ def hover_texts(arrays: Arrays, split: str, told: Words) -> np.ndarray:
     error = arrays.get(f"plane_{split}_loss_se", np.full_like(loss, np.nan))
     accuracy = arrays.get(f"plane_{split}_accuracy", np.full_like(loss, np.nan))
     done = arrays.get("plane_done", np.ones(loss.shape, dtype=bool))
+    origin = _origins(arrays, split)
     texts = np.empty(loss.shape, dtype=object)
     for at in np.ndindex(*loss.shape):
         said = point_text(float(loss[at]), float(error[at]), float(accuracy[at]), split, told)
-        texts[at] = said if done[at] else "not computed yet"
+        texts[at] = f"{said}{origin(at)}" if done[at] else "not computed yet"
     return texts
+
+
+def _origins(arrays: Arrays, split: str) -> Callable[[tuple[int, ...]], str]:
+    """Return a function that says where a point's loss comes from and how far off it may be."""
+    kinds = arrays.get("plane_evaluated")
+    if kinds is None:
+        return lambda at: ""
+    shape = np.shape(kinds)
+    between, part = (
+        np.asarray(arrays.get(f"plane_{split}_error_{name}", np.full(shape, np.nan)))
+        for name in ("interpolation", "sampling")
+    )
+
+    def origin(at: tuple[int, ...]) -> str:
+        text = f"<br>{EVALUATED[int(kinds[at])]}"
+        for error, of in ((between[at], "interpolation"), (part[at], "part of the data")):
+            if np.isinf(error):
+                text += f"<br>± unbounded, {of}: a neighbour diverged"
+            elif error > 0:
+                text += f"<br>± {100 * error:.2g} % estimated, {of}"
+        return text
+
+    return origin
 
 
 def point_text(loss: float, error: float, accuracy: float, split: str, told: Words) -> str:
     """Return the hover text of one point of a plane or line."""
     if not np.isfinite(loss):
-        return "diverged: the loss is not a number"
+        return f"diverged: the loss is {'infinite' if np.isinf(loss) else 'not a number'}"
     text = f"{split} loss <b>{told.loss(loss)}</b>"
     if np.isfinite(error):
         text += f" ± {told.loss(error)}"

@@ -17,12 +17,13 @@ from plotly.offline import get_plotlyjs
 from engine.figures.curves import curves_figure
 from engine.figures.geometry import Arrays, Summary
 from engine.figures.headline import SIGNS, headline, proof_lead, proof_sentence
-from engine.figures.html_parts import PAGE, SECTION, SLICE_NOTE, STYLE
+from engine.figures.html_parts import PAGE, SECTION, STYLE
 from engine.figures.layers import layer_rows, layers_figure
 from engine.figures.matching import matching_figure
 from engine.figures.numbers import count, duration, plain
 from engine.figures.palette import Palette, palette
 from engine.figures.plane import plane_figure
+from engine.figures.plane_words import plane_notes
 from engine.figures.surface import surface_figure
 from engine.figures.tables import barrier_rows, definitions, model_rows
 from engine.figures.task import words
@@ -67,7 +68,7 @@ def standalone_html(
         proof=escape(proof_sentence(summary)),
         models=_models(summary),
         sections=sections,
-        note=escape(SLICE_NOTE),
+        note=escape(" ".join(plane_notes(summary))),
         barriers=table(barrier_rows(summary)),
         definitions=_definitions(summary),
         networks=table(model_rows(summary)),

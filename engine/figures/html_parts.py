@@ -71,5 +71,5 @@ filename:'{file_name}'}})">PNG</button></header>
 f.layout.autosize=true;
 f.layout.paper_bgcolor=getComputedStyle(document.documentElement).getPropertyValue('--paper');
 Plotly.newPlot('figure-{index}',f.data,f.layout,
-{{responsive:true,displaylogo:false,scrollZoom:false}});}})();</script></section>
+{{responsive:true,displaylogo:false,showSendToCloud:false,scrollZoom:false}});}})();</script></section>
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from engine.figures.diverged import add_diverged, legend_lines
 from engine.figures.geometry import (
     Arrays,
     Summary,
@@ -23,16 +24,23 @@ from engine.figures.geometry import (
     positions,
     trajectory,
 )
-from engine.figures.palette import COLORSCALE, MARKERS, Palette, palette
+from engine.figures.palette import MARKERS, Palette, palette
+from engine.figures.plane_layers import (
+    MARKS,
+    Look,
+    add_evaluated,
+    layer_of,
+    layer_values,
+    look_at,
+    marked,
+)
 from engine.figures.refine import filled
-from engine.figures.scale import loss_scale
-from engine.figures.style import Look, empty_figure, styled
+from engine.figures.style import empty_figure, styled
 from engine.figures.task import words
 
 HEIGHT = 600
 NO_PLANE = "This run has no plane."
 OUTLINE = "basin outline"
-DIVERGED = "diverged"
 
 
 def plane_figure(
@@ -43,33 +51,39 @@ def plane_figure(
     log: bool = True,
     cap: float | None = None,
     basins: bool = True,
+    layer: str = "loss",
+    points: bool = False,
 ) -> go.Figure:
     """Draw the plane of a result, or of a partial one (with `plane_done`).
 
     Args:
         arrays: `plane_u` [U], `plane_v` [V], `plane_<split>_loss` [V, U] and its `_loss_se` and
-            `_accuracy`; optionally `plane_done` [V, U].
+            `_accuracy`; optionally `plane_done` and `plane_evaluated` [V, U] and estimated errors.
         summary: a result's summary; positions, unit, basins are taken from it.
         theme: "light" or "dark".
         log, cap: the colour scale (`engine.figures.scale`).
         basins: draw the outline of the basins where their threshold is known.
+        layer: what is coloured (`engine.figures.plane_layers`); the loss where there is none such.
+        points: mark the points that were evaluated, where the plane tells.
     """
     colours = palette(theme)
     plane = summary.get("plane") or {}
     split = plane.get("split", "test")
     if f"plane_{split}_loss" not in arrays:
         return empty_figure(plane.get("degenerate") or NO_PLANE, colours)
-    loss = np.asarray(arrays[f"plane_{split}_loss"], dtype=np.float64)
-    look = Look(colours, loss_scale(loss, log=log, cap=cap), split)
+    look = look_at(arrays, colours, split, log=log, cap=cap)
+    shown = look_at(arrays, colours, split, layer_of(arrays, layer, split), log=log, cap=cap)
     figure = go.Figure()
-    _add_contours(figure, arrays, summary, look)
+    _add_contours(figure, arrays, summary, shown)
     if basins:
         _add_basins(figure, arrays, summary, look)
-    _add_diverged(figure, arrays, loss, colours)
+    add_diverged(figure, arrays, split, colours)
+    if points and marked(arrays):
+        add_evaluated(figure, arrays)
     _add_edges(figure, summary, colours)
     _add_trajectory(figure, summary, colours)
     _add_models(figure, summary, colours, split)
-    _add_legend(figure, summary)
+    _add_legend(figure, arrays, summary, shown)
     styled(figure, colours, height=HEIGHT)
     _set_axes(figure, arrays, summary, colours)
     return figure
@@ -79,7 +93,7 @@ def colorbar(look: Look) -> dict:
     """Return the colour bar of a plane or surface, labelled in losses."""
     at, texts = look.scale.ticks()
     return {
-        "title": {"text": f"{look.split} loss", "side": "right", "font": {"size": 12}},
+        "title": {"text": look.title, "side": "right", "font": {"size": 12}},
         "tickvals": at,
         "ticktext": texts,
         "thickness": 12,
@@ -94,7 +108,7 @@ def colorbar(look: Look) -> dict:
 def _add_contours(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
     """Add the filled contours; points not computed yet are interpolated."""
     u, v = arrays["plane_u"], arrays["plane_v"]
-    values = look.scale.value(arrays[f"plane_{look.split}_loss"])
+    values = look.scale.value(layer_values(arrays, look.layer, look.split))
     done = np.asarray(arrays.get("plane_done", np.ones(values.shape, dtype=bool)))
     low, high = look.scale.bounds
     figure.add_contour(
@@ -103,13 +117,13 @@ def _add_contours(figure: go.Figure, arrays: Arrays, summary: Summary, look: Loo
         z=filled(values, done, u, v),
         zmin=low,
         zmax=high,
-        colorscale=COLORSCALE,
+        colorscale=look.layer.colours,
         contours={**look.scale.contours(), "coloring": "fill", "showlines": True},
         line={"width": 0.6, "color": "rgba(255,255,255,.33)", "smoothing": 1.0},
         colorbar=colorbar(look),
         text=hover_texts(arrays, look.split, words(summary)),
         hovertemplate="%{text}<br>(%{x:.2f}, %{y:.2f})<extra></extra>",
-        name=f"{look.split} loss",
+        name=look.title,
         showlegend=False,
     )
 
@@ -131,52 +145,6 @@ def _add_basins(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look)
         name=OUTLINE,
         showlegend=False,
     )
-
-
-def _add_diverged(figure: go.Figure, arrays: Arrays, loss: np.ndarray, colours: Palette) -> None:
-    """Hatch the ground under points whose loss is no finite number, with one legend entry."""
-    done = np.asarray(arrays.get("plane_done", np.ones(loss.shape, dtype=bool)))
-    lost = np.argwhere(done & ~np.isfinite(loss))
-    if not len(lost):
-        return
-    u, v = np.asarray(arrays["plane_u"]), np.asarray(arrays["plane_v"])
-    centres = [(float(u[column]), float(v[row])) for row, column in lost]
-    path_text = " ".join(hatch(at, float(u[1] - u[0]), float(v[1] - v[0])) for at in centres)
-    figure.add_shape(
-        type="path",
-        path=path_text,
-        layer="below",
-        line={"width": 1, "color": colours.hatch},
-        fillcolor=colours.diverged,
-        name=DIVERGED,
-        showlegend=False,
-    )
-    figure.add_scatter(
-        x=[at[0] for at in centres],
-        y=[at[1] for at in centres],
-        mode="markers",
-        marker={"symbol": "x-thin", "size": 6, "line": {"width": 1.2, "color": colours.hatch}},
-        name=DIVERGED,
-        showlegend=False,
-        hovertemplate="diverged: the loss is not a number<extra></extra>",
-    )
-
-
-def hatch(centre: tuple[float, float], width: float, height: float) -> str:
-    """Return an SVG path: the cell around `centre` with diagonal strokes.
-
-    The contour around a point without a value ends at the neighbouring points, so the hatched
-    ground reaches one whole step to each side and lies under the contours.
-    """
-    left, right = centre[0] - width, centre[0] + width
-    low, high = centre[1] - height, centre[1] + height
-    strokes = [f"M{left},{low}L{right},{low}L{right},{high}L{left},{high}Z"]
-    for k in range(1, 8):
-        t = k / 4
-        x0, y0 = left + 2 * width * min(t, 1), low + 2 * height * max(t - 1, 0)
-        x1, y1 = left + 2 * width * max(t - 1, 0), low + 2 * height * min(t, 1)
-        strokes.append(f"M{x0},{y0}L{x1},{y1}Z")
-    return "".join(strokes)
 
 
 def _add_edges(figure: go.Figure, summary: Summary, colours: Palette) -> None:
@@ -248,8 +216,8 @@ def _add_models(figure: go.Figure, summary: Summary, colours: Palette, split: st
         )
 
 
-def _add_legend(figure: go.Figure, summary: Summary) -> None:
-    """Explain the dashed outline and the crosses, where there are any.
+def _add_legend(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
+    """Explain the dashed outline, losses over the cap and crosses, where there are any.
 
     An annotation, since a legend cannot be tied to a plot area of fixed aspect.
     """
@@ -258,8 +226,8 @@ def _add_legend(figure: go.Figure, summary: Summary) -> None:
     lines = []
     if OUTLINE in names:
         lines.append(f"╌╌ {OUTLINE}: loss {words(summary).loss(threshold)}")
-    if DIVERGED in names:
-        lines.append(f"✕ {DIVERGED}: not a number")
+    lines += legend_lines(arrays, look)
+    lines += [f"{sign} {name}" for sign, name in MARKS if name in names]
     if lines:
         figure.add_annotation(
             text="<br>".join(lines),
@@ -281,9 +249,7 @@ def _set_axes(figure: go.Figure, arrays: Arrays, summary: Summary, colours: Pale
     """Set equal aspect, limits, titles and the legend's place."""
     u, v = arrays["plane_u"], arrays["plane_v"]
     shared = {"constrain": "domain", "showgrid": False, "ticks": "outside", "ticklen": 4}
-    shared |= {"tickcolor": colours.grid, "tickfont": {"size": 12}}
-    if edges(summary):
-        shared["dtick"] = 0.5
+    shared |= {"tickcolor": colours.grid, "nticks": 6, "tickfont": {"size": 12}}
     shared["title"] = {"font": {"size": 13}, "standoff": 8}
     across, up = [float(u[0]), float(u[-1])], [float(v[0]), float(v[-1])]
     figure.update_xaxes(range=across, constraintoward="right", **shared)

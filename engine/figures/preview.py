@@ -1,7 +1,7 @@
 """A small picture of a plane that needs no Plotly: shown until the interactive figure is there.
 
 A browser needs seconds to fetch, compile and draw Plotly, but shows an SVG at once. The bands
-are those of `plane_figure` on a bilinear grid; axes, hover and basins are left to it.
+are those of `plane_figure` on a bilinear grid; axes, hover, hatching and basins are left to it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import plotly.colors
 from PIL import Image
 
+from engine.figures.diverged import seen_to_diverge
 from engine.figures.geometry import (
     Arrays,
     Summary,
@@ -69,6 +70,7 @@ def plane_preview(
         f'font-family="{escape(FONT, quote=True)}" font-size="17" font-weight="700">'
         f'<image href="data:image/png;base64,{_png(bands, colours)}" width="{width:.0f}" '
         f'height="{height:.0f}" preserveAspectRatio="none"/>'
+        f"{_crosses(arrays, split, unit, colours)}"
         f"{_edges(points, summary, colours)}{_way(summary, u, v, unit)}"
         f"{_models(points, summary, colours)}</svg>"
     )
@@ -97,6 +99,17 @@ def _png(bands: np.ndarray, colours: Palette) -> str:
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=True)
     return base64.b64encode(stream.getvalue()).decode()
+
+
+def _crosses(arrays: Arrays, split: str, unit: float, colours: Palette) -> str:
+    """Return a cross at every point that was seen to diverge, as the interactive plane has it."""
+    u, v = np.asarray(arrays["plane_u"]), np.asarray(arrays["plane_v"])
+    at = [
+        ((u[k] - u[0]) * unit, (v[-1] - v[j]) * unit)
+        for j, k in np.argwhere(seen_to_diverge(arrays, split))
+    ]
+    strokes = "".join(f"M{x - 3:.1f},{y - 3:.1f}l6,6m0,-6l-6,6" for x, y in at)
+    return f'<path d="{strokes}" stroke="{colours.hatch}" fill="none"/>' if strokes else ""
 
 
 def _way(summary: Summary, u: np.ndarray, v: np.ndarray, unit: float) -> str:

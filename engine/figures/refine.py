@@ -2,7 +2,8 @@
 
 Grid points arrive coarse first. Between them the drawn values (log10 of the loss, say) are
 interpolated linearly, beyond them by the nearest known point, so that the picture sharpens in
-place instead of growing. The finished plane is never touched.
+place instead of growing. What lies nearest to a diverged point is left open. The finished plane is
+never touched.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ def filled(values: np.ndarray, done: np.ndarray, u: np.ndarray, v: np.ndarray) -
         u, v: the grid's axes.
 
     Returns:
-        A new [V, U] array; computed points keep their values, diverged ones stay NaN. All NaN
-        while fewer than four points are known.
+        A new [V, U] array; computed points keep their values, diverged ones and those that lie
+        nearest to one are NaN. All NaN while fewer than four points are known.
     """
     known = done & np.isfinite(values)
     if done.all():
@@ -40,4 +41,29 @@ def filled(values: np.ndarray, done: np.ndarray, u: np.ndarray, v: np.ndarray) -
     except QhullError:  # all known points on one line: no triangle to interpolate in
         inside = np.full_like(values, np.nan)
     guess = np.where(np.isfinite(inside), inside, nearest)
+    guess = np.where(lost(values, done, u, v), np.nan, guess)
     return np.where(done, values, guess)
+
+
+def lost(values: np.ndarray, done: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Return which points have no number, as far as is known.
+
+    Args:
+        values: [V, U], not finite where a computed point diverged.
+        done: [V, U] which points are computed.
+        u, v: the grid's axes.
+
+    Returns:
+        bool [V, U]: computed points that diverged, and others that lie no nearer to one that
+        did not.
+    """
+    bad = done & ~np.isfinite(values)
+    if done.all() or not bad.any():
+        return bad
+    from scipy.spatial import KDTree
+
+    grid, good = np.stack(np.meshgrid(u, v), axis=-1), done & ~bad
+    if not good.any():
+        return np.ones(values.shape, dtype=bool)
+    to_bad, to_good = (KDTree(grid[which]).query(grid)[0] for which in (bad, good))
+    return np.where(done, bad, to_bad <= to_good * (1 + 1e-9))

@@ -96,10 +96,10 @@ def suggested_cap(loss: np.ndarray) -> float:
 
 
 def label(loss: float) -> str:
-    """Write a loss on the colour bar: 0.07, 0.5, 4, 1200."""
+    """Write a loss on the colour bar: 0.07, 0.5, 4, 1200, 3e+08."""
     if loss == 0:
         return "0"
-    return f"{loss:.2g}" if abs(loss) < 100 else f"{loss:.0f}"
+    return f"{loss:.0f}" if 100 <= abs(loss) < 1e6 else f"{loss:.2g}"
 
 
 def _candidates(scale: LossScale) -> list[float]:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
 from engine.figures.palette import FONT, Palette
-from engine.figures.scale import LossScale
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a plane is drawn: colours, colour scale and which split's loss."""
-
-    colours: Palette
-    scale: LossScale
-    split: str
-
 
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
+    "showSendToCloud": False,  # on by default: a button that uploads the figure to plotly.com
     "responsive": True,
     "scrollZoom": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from engine.figures.diverged import ABOVE, legend_lines
 from engine.figures.geometry import (
     Arrays,
     Summary,
@@ -19,11 +20,12 @@ from engine.figures.geometry import (
     positions,
     trajectory,
 )
-from engine.figures.palette import COLORSCALE, MARKERS, palette
+from engine.figures.palette import MARKERS, palette
 from engine.figures.plane import NO_PLANE, colorbar
+from engine.figures.plane_layers import Look, layer_of, layer_values, look_at
 from engine.figures.refine import filled
-from engine.figures.scale import LossScale, loss_scale
-from engine.figures.style import Look, empty_figure, styled
+from engine.figures.scale import LossScale, label
+from engine.figures.style import empty_figure, styled
 from engine.figures.task import words
 
 HEIGHT = 620
@@ -38,56 +40,76 @@ def surface_figure(
     theme: str = "light",
     log: bool = True,
     cap: float | None = None,
+    layer: str = "loss",
 ) -> go.Figure:
-    """Draw the plane of a result as a surface; arguments as for `plane_figure`."""
+    """Draw the plane of a result as a surface; arguments as for `plane_figure`.
+
+    The height is the loss; a layer of errors colours it.
+    """
     colours = palette(theme)
     plane = summary.get("plane") or {}
     split = plane.get("split", "test")
     if f"plane_{split}_loss" not in arrays:
         return empty_figure(plane.get("degenerate") or NO_PLANE, colours)
-    loss = np.asarray(arrays[f"plane_{split}_loss"], dtype=np.float64)
-    look = Look(colours, loss_scale(loss, log=log, cap=cap), split)
+    look = look_at(arrays, colours, split, log=log, cap=cap)
+    shown = look_at(arrays, colours, split, layer_of(arrays, layer, split), log=log, cap=cap)
     figure = go.Figure()
-    _add_surface(figure, arrays, summary, look)
+    _add_surface(figure, arrays, summary, look, shown)
     _add_edges(figure, arrays, summary, look)
     _add_trajectory(figure, arrays, summary, look)
     _add_models(figure, summary, look)
     styled(figure, colours, height=HEIGHT)
     figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, scene=_scene(look, summary))
-    if not np.isfinite(loss[np.asarray(arrays.get("plane_done", np.ones(loss.shape, bool)))]).all():
-        figure.add_annotation(
-            text="holes: diverged, the loss is not a number",
-            x=0,
-            y=1,
-            xref="paper",
-            yref="paper",
-            showarrow=False,
-            font={"size": 12, "color": colours.muted},
-        )
+    _add_notes(figure, arrays, look)
     return figure
 
 
-def _add_surface(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
-    """Add the surface with level lines; diverged points are holes."""
+def _add_surface(
+    figure: go.Figure, arrays: Arrays, summary: Summary, look: Look, shown: Look
+) -> None:
+    """Add the surface with level lines, coloured by `shown`; diverged points are holes."""
     u, v = arrays["plane_u"], arrays["plane_v"]
     values = look.scale.value(arrays[f"plane_{look.split}_loss"])
     done = np.asarray(arrays.get("plane_done", np.ones(values.shape, dtype=bool)))
-    low, high = look.scale.bounds
+    colour = shown.scale.value(layer_values(arrays, shown.layer, shown.split))
+    low, high = shown.scale.bounds
     levels = look.scale.contours()
     figure.add_surface(
         x=u,
         y=v,
         z=filled(values, done, u, v),
+        surfacecolor=filled(colour, done, u, v),
         cmin=low,
         cmax=high,
-        colorscale=COLORSCALE,
-        colorbar={**colorbar(look), "len": 0.7},
+        colorscale=shown.layer.colours,
+        colorbar={**colorbar(shown), "len": 0.7},
         contours={"z": {"show": True, **levels, "color": "rgba(255,255,255,.28)", "width": 1}},
         lighting={"ambient": 0.72, "diffuse": 0.6, "specular": 0.08, "roughness": 0.9},
         text=hover_texts(arrays, look.split, words(summary)),
         hovertemplate="%{text}<br>(%{x:.2f}, %{y:.2f})<extra></extra>",
-        name=f"{look.split} loss",
+        name=shown.title,
     )
+
+
+def _add_notes(figure: go.Figure, arrays: Arrays, look: Look) -> None:
+    """Say what flat ground at the top is, and what holes are."""
+    notes = []
+    if look.scale.capped:
+        notes.append(f"flat top: {ABOVE}, loss ≥ {label(look.scale.cap)}")
+    notes += [
+        line.replace("✕ ", "holes: ") for line in legend_lines(arrays, look) if line[0] == "✕"
+    ]
+    if notes:
+        figure.add_annotation(
+            text="<br>".join(notes),
+            x=0,
+            y=1,
+            xref="paper",
+            yref="paper",
+            align="left",
+            showarrow=False,
+            font={"size": 12, "color": look.colours.muted},
+        )
 
 
 def _add_edges(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:

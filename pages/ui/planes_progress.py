@@ -7,14 +7,13 @@ from html import escape
 import streamlit as st
 
 from engine.errors import BasinscopeError
-from engine.figures import plane_figure
 from engine.figures.numbers import count, duration
 from engine.figures.planes import planes_headline
 from engine.runs import Partial, RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
 from pages.ui.literal import literal
-from pages.ui.look import square_chart, theme
+from pages.ui.plane_view import draw_plane, plane_controls
 
 POLL = 0.8  # seconds
 STAGES = {
@@ -48,7 +47,7 @@ def show_progress(run_id: str) -> None:
     button.button(
         "Cancel", key=keys.CANCEL, width="stretch", on_click=access.cancel, args=(run_id,)
     )
-    _sharpening(partial, "planes_partial")
+    _sharpening(run_id, partial, "planes_partial")
 
 
 def show_ended(status: RunStatus) -> None:
@@ -59,12 +58,12 @@ def show_ended(status: RunStatus) -> None:
         access.recompute(status.run_id)
         st.rerun()
     try:
-        _sharpening(access.store().partial(status.run_id), "planes_kept")
+        _sharpening(status.run_id, access.store().partial(status.run_id), "planes_kept")
     except BasinscopeError:  # its files are gone: the reason is all there is
         return
 
 
-def _sharpening(partial: Partial, key: str) -> None:
+def _sharpening(run_id: str, partial: Partial, key: str) -> None:
     """Draw what is known of the plane; what is not computed yet is interpolated."""
     place, _ = st.columns([1.62, 1], gap="medium")
     with place:
@@ -72,11 +71,9 @@ def _sharpening(partial: Partial, key: str) -> None:
         if done is None:
             st.caption("The plane appears as soon as its first points are evaluated.")
             return
-        square_chart(
-            lambda: plane_figure(partial.arrays, partial.summary, theme=theme(), basins=False),
-            key,
-            "the plane as far as it is computed",
-        )
+        split = (partial.summary.get("plane") or {}).get("split", "test")
+        options = plane_controls(partial.arrays, split)
+        draw_plane(run_id, partial.arrays, partial.summary, options, key)
         known = f"{count(int(done.sum()))} of {count(done.size)} points"
         st.caption(f"{known} are computed; the others are interpolated until they are.")
 

@@ -18,7 +18,7 @@ from engine.runs import Result
 from pages.ui import engine_access as access
 from pages.ui.cards import html_table
 from pages.ui.look import chart, theme
-from pages.ui.result import draw_plane, plane_controls
+from pages.ui.plane_view import draw_plane, plane_controls
 
 BINARY = "application/octet-stream"
 FILES = (
@@ -35,10 +35,10 @@ def show_plane(run_id: str, found: Result) -> None:
         f'<h1 class="bs-headline">{escape(planes_headline(summary))}</h1>'
         f'<p class="bs-proof">{escape(SENTENCES[summary["kind"]])}</p>'
     )
-    options = plane_controls(found)
+    options = plane_controls(found.arrays, summary["plane"].get("split", "test"))
     left, right = st.columns([1.62, 1], gap="medium")
     with left:
-        draw_plane(found, options, "planes")
+        draw_plane(run_id, found.arrays, summary, options, "planes")
     with right:
         pca = summary["kind"] == "pca"
         what = "The loss along the training" if pca else "Cuts along both axes"

@@ -8,14 +8,15 @@ from typing import Any
 import streamlit as st
 
 from engine.errors import BasinscopeError
-from engine.figures import objective_figure, plane_figure
+from engine.figures import objective_figure
 from engine.figures.numbers import count, duration
 from engine.runs import Partial, RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
 from pages.ui.cards import html_proof
 from pages.ui.literal import literal
-from pages.ui.look import chart, square_chart, theme
+from pages.ui.look import chart, theme
+from pages.ui.plane_view import draw_plane, plane_controls
 
 POLL = 1.0  # seconds
 STAGES = {
@@ -62,7 +63,7 @@ def show_progress(run_id: str) -> None:
     left, right = st.columns([3, 2], gap="medium")
     partial = access.store().partial(run_id)
     with left:
-        partial_plane(partial, "partial_plane")
+        partial_plane(run_id, partial, "partial_plane")
     with right:
         if partial.summary.get("equivalence"):
             html_proof(partial.summary)
@@ -73,18 +74,14 @@ def show_progress(run_id: str) -> None:
             st.caption(f"{count(done)} of {count(total)} tiles are evaluated.")
 
 
-def partial_plane(partial: Partial, key: str) -> None:
+def partial_plane(run_id: str, partial: Partial, key: str) -> None:
     """Draw what is known of the plane; what is not computed yet is interpolated."""
     if "plane_test_loss" not in partial.arrays:
         st.caption("The plane appears as soon as its first points are evaluated.")
         return
     plane = {**KNOWN_PLACES, **(partial.summary.get("plane") or {})}
     summary: dict[str, Any] = {**partial.summary, "plane": plane}
-    square_chart(
-        lambda: plane_figure(partial.arrays, summary, theme=theme(), basins=False),
-        key,
-        "the plane as far as it is computed",
-    )
+    draw_plane(run_id, partial.arrays, summary, plane_controls(partial.arrays), key)
     done = partial.arrays["plane_done"]
     known = f"{count(int(done.sum()))} of {count(done.size)} points"
     st.caption(f"{known} are computed; the others are interpolated until they are.")
@@ -107,7 +104,7 @@ def show_ended(status: RunStatus) -> None:
             st.rerun()
     left, _ = st.columns([3, 2])
     with left:
-        partial_plane(access.store().partial(status.run_id), "kept_plane")
+        partial_plane(status.run_id, access.store().partial(status.run_id), "kept_plane")
 
 
 def _title(status: RunStatus) -> str:

@@ -15,24 +15,17 @@ from engine.figures import (
     layers_figure,
     matching_figure,
     model_rows,
-    plane_figure,
-    plane_preview,
-    suggested_cap,
-    surface_figure,
 )
-from engine.figures.html_parts import SLICE_NOTE
-from engine.figures.numbers import count, percent, plain, power_of_ten
+from engine.figures.numbers import count, percent, plain
 from engine.figures.task import words
 from engine.runs import Result
 from pages.ui import keys
 from pages.ui.cards import html_headline, html_table, metric_cards
 from pages.ui.downloads import show_downloads
 from pages.ui.literal import literal
-from pages.ui.look import chart, square_chart, theme
+from pages.ui.look import chart, theme
 from pages.ui.methods_section import methods_section
-
-CAP_CHOICES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-PLANE_ALT = "Contours of the loss on the plane through A, B and π(B)"
+from pages.ui.plane_tab import plane_tab
 
 
 def show_result(run_id: str, found: Result) -> None:
@@ -41,7 +34,7 @@ def show_result(run_id: str, found: Result) -> None:
     html_headline(summary, found.provenance)
     metric_cards(summary)
     drawers: dict[str, Callable[[], None]] = {
-        "Plane": lambda: _plane_tab(found),
+        "Plane": lambda: plane_tab(run_id, found),
         "Curves": lambda: _curves_tab(found),
         "Layers": lambda: _layers_tab(summary),
         "Matching": lambda: _matching_tab(summary),
@@ -54,91 +47,6 @@ def show_result(run_id: str, found: Result) -> None:
             with tab:
                 draw()
     methods_section(run_id, found)
-
-
-def plane_controls(found: Result) -> dict[str, Any]:
-    """Draw the plane's controls; return the figure's arguments and whether it is 3D."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        view = st.segmented_control(
-            "View",
-            ["2D", "3D"],
-            default="2D",
-            required=True,
-            key=keys.VIEW,
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-        scale = st.segmented_control(
-            "Colour scale",
-            ["log", "linear"],
-            default="log",
-            required=True,
-            key=keys.SCALE,
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-        split = (found.summary.get("plane") or {}).get("split", "test")
-        loss = found.arrays.get(f"plane_{split}_loss")
-        usual = suggested_cap(loss) if loss is not None else 1.0
-        cap = st.selectbox(
-            "Cap",
-            ["auto", *[f"{value:g}" for value in CAP_CHOICES]],
-            format_func=lambda text: f"cap {usual:g} (auto)" if text == "auto" else f"cap {text}",
-            key=keys.CAP,
-            bind="query-params",
-            label_visibility="collapsed",
-            width=150,
-            help="Losses over the cap share the last colour.",
-        )
-    chosen = None if cap in (None, "auto") else float(cap)
-    return {"view": view, "log": scale != "linear", "cap": chosen}
-
-
-def draw_plane(found: Result, options: Mapping[str, Any], key: str) -> None:
-    """Draw the plane flat or as a surface."""
-    look = {"theme": theme(), "log": options["log"], "cap": options["cap"]}
-    if options["view"] == "3D":
-        square_chart(
-            lambda: surface_figure(found.arrays, found.summary, **look), f"{key}_3d", PLANE_ALT
-        )
-    else:
-        square_chart(
-            lambda: plane_figure(found.arrays, found.summary, **look),
-            f"{key}_2d",
-            PLANE_ALT,
-            preview=plane_preview(found.arrays, found.summary, **look),
-        )
-
-
-def _plane_tab(found: Result) -> None:
-    """The plane beside the three small curves."""
-    options = plane_controls(found)
-    left, right = st.columns([1.62, 1], gap="medium")
-    with left:
-        draw_plane(found, options, "plane")
-    with right:
-        figure = curves_figure(found.arrays, found.summary, theme=theme(), height=560)
-        chart(figure, "edges", "Loss along the three edges")
-    st.caption(f"{SLICE_NOTE} {_checks(found.summary)}")
-
-
-def _checks(summary: Mapping[str, Any]) -> str:
-    """Return the plane's own checks in words."""
-    plane = summary.get("plane") or {}
-    if plane.get("degenerate"):
-        return plane["degenerate"]
-    if plane.get("orthonormality") is None:
-        return ""
-    basis = power_of_ten(plane["orthonormality"])
-    corner = plane.get("corner_difference")
-    corners = (
-        "corners equal their models exactly"
-        if corner == 0
-        else f"corners equal their models to {power_of_ten(corner)}"
-    )
-    rule = (summary.get("basins") or {}).get("threshold_rule") or ""
-    outline = f" Basins: {rule}" if rule else ""
-    return f"Plane checks: basis orthonormal to {basis}, {corners}.{outline}"
 
 
 def _curves_tab(found: Result) -> None:

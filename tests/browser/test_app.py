@@ -154,10 +154,10 @@ def test_three_dimensions_and_linear_scale(app, page):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     open_app(page, app)
-    page.get_by_text("3D", exact=True).click()
+    page.get_by_test_id("stTabs").get_by_text("3D", exact=True).click()
     settled(page)
     expect(page.locator(f"{PLANE} .gl-container canvas").first).to_be_visible()
-    page.get_by_text("linear", exact=True).click()
+    page.get_by_test_id("stTabs").get_by_text("linear", exact=True).click()
     settled(page)
     assert "view=3D" in page.url
     assert not errors

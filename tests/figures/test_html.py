@@ -8,6 +8,7 @@ import re
 import pytest
 
 from engine.figures import standalone_html
+from engine.figures.style import CONFIG
 from tests.figures.synthetic import synthetic_result
 
 ARRAYS, SUMMARY = synthetic_result(resolution=7)
@@ -31,6 +32,11 @@ def test_it_holds_everything(page):
 
 def test_it_loads_nothing(page):
     assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=", page)
+
+
+def test_no_button_sends_a_figure_away(page):
+    assert page.count("showSendToCloud:false") == page.count("Plotly.newPlot")
+    assert CONFIG["showSendToCloud"] is False
 
 
 def test_names_cannot_become_markup():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from engine.figures import plane_figure
+from engine.figures.diverged import DIVERGED, hatch
 from engine.figures.palette import MARKERS
-from engine.figures.plane import DIVERGED, NO_PLANE, OUTLINE, hatch
+from engine.figures.plane import NO_PLANE, OUTLINE
 from tests.figures.synthetic import POSITIONS, synthetic_result
 
 ARRAYS, SUMMARY = synthetic_result(resolution=9)
@@ -80,9 +81,41 @@ def test_diverged_points_are_marked_and_explained():
     u, v = ARRAYS["plane_u"], ARRAYS["plane_v"]
     assert list(zip(trace.x, trace.y, strict=True)) == [(u[3], v[2]), (u[8], v[7])]
     assert figure.layout.shapes[0].layer == "below"
-    assert any("not a number" in note.text for note in figure.layout.annotations)
-    assert "diverged" in figure.data[0].text[2][3]
+    legend = figure.layout.annotations[0].text
+    assert "✕ diverged: not a number or infinite" in legend
+    assert list(trace.text) == [
+        "diverged: the loss is not a number",
+        "diverged: the loss is infinite",
+    ]
+    assert "diverged: the loss is infinite" in figure.data[0].text[7][8]
+    assert np.isnan(figure.data[0].z[2][3])
+    assert np.isnan(figure.data[0].z[7][8])
     assert not traces(plane_figure(ARRAYS, SUMMARY), DIVERGED)
+
+
+def test_losses_over_the_cap_are_told_from_diverged_ones():
+    loss = ARRAYS["plane_test_loss"].copy()
+    loss[8, 8] = 1e12
+    figure = plane_figure({**ARRAYS, "plane_test_loss": loss}, SUMMARY, cap=1.0)
+    assert figure.data[0].z[8][8] == pytest.approx(0.0)
+    legend = figure.layout.annotations[0].text
+    assert "■ above cap: loss ≥ 1" in legend
+    assert "diverged" not in legend
+    assert "above cap" not in plane_figure(ARRAYS, SUMMARY, cap=100.0).layout.annotations[0].text
+
+
+def test_a_diverged_point_is_not_filled_in_while_others_are_awaited():
+    done = np.zeros((9, 9), dtype=bool)
+    done[::4, ::4] = True
+    loss = np.where(done, ARRAYS["plane_test_loss"], np.nan)
+    loss[8, 8] = np.inf
+    figure = plane_figure({**ARRAYS, "plane_test_loss": loss, "plane_done": done}, {})
+    z = np.asarray(figure.data[0].z, dtype=float)
+    assert np.isnan(z[7:, 7:]).all()
+    assert np.isfinite(z[:6, :6]).all()
+    (trace,) = traces(figure, DIVERGED)
+    assert len(trace.x) == 1
+    assert figure.layout.shapes[0].path.count("Z") > 9
 
 
 def test_hatching_stays_in_its_cell():

@@ -64,7 +64,9 @@ def test_the_models_stand_where_the_plane_has_them():
 def test_diverged_points_have_their_own_colour():
     values = ramp(True)
     values["plane_test_loss"] = np.where(values["plane_u"] > 0.4, np.nan, values["plane_test_loss"])
-    _, picture = drawn(plane_preview(values, {}, theme="dark"))
+    values["plane_test_loss"][0, -1] = np.inf
+    svg, picture = drawn(plane_preview(values, {}, theme="dark"))
+    assert svg.find(f"{SVG}path").get("d").count("M") == 6  # a cross at each of them
     expected = plotly.colors.hex_to_rgb(palette("dark").diverged)
     assert tuple(picture[0, -1]) == expected
     assert tuple(picture[0, 0]) != expected

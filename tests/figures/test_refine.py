@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.figures.refine import filled
+from engine.figures.refine import filled, lost
 
 U = np.linspace(0, 1, 9)
 PLANE = U[None, :] + 2 * U[:, None]
@@ -25,8 +25,16 @@ def test_computed_points_are_kept_and_diverged_ones_stay_nan():
     values[4, 4] = np.nan
     result = filled(values, done, U, U)
     assert np.isnan(result[4, 4])
-    assert np.isfinite(result).sum() == PLANE.size - 1
+    assert np.isnan(result[3:6, 3:6]).all()  # nearest to it: not filled in from further away
+    assert np.isfinite(result[:, [0, 1, 2, 6, 7, 8]]).all()
     assert (result[done & np.isfinite(values)] == values[done & np.isfinite(values)]).all()
+
+
+def test_a_plane_that_only_diverged_is_lost_altogether():
+    done = np.zeros(PLANE.shape, dtype=bool)
+    done[0, 0] = True
+    assert lost(np.full(PLANE.shape, np.nan), done, U, U).all()
+    assert not lost(PLANE, done, U, U).any()
 
 
 def test_too_few_points_draw_nothing():

@@ -62,3 +62,13 @@ def test_suggested_cap_is_round_and_covers_nine_tenths():
 
 def test_labels():
     assert [label(x) for x in (0, 0.07, 0.5, 4.0, 1200.0)] == ["0", "0.07", "0.5", "4", "1200"]
+
+
+def test_huge_losses_have_short_labels():
+    assert [label(loss) for loss in (0, 0.07, 42.0, 1200.0, 3e20)] == [
+        "0",
+        "0.07",
+        "42",
+        "1200",
+        "3e+20",
+    ]

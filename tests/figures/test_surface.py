@@ -39,10 +39,13 @@ def test_height_and_colour_share_the_ticks():
 
 def test_holes_are_explained():
     loss = ARRAYS["plane_test_loss"].copy()
-    loss[0, 0] = np.nan
-    figure = surface_figure({**ARRAYS, "plane_test_loss": loss}, SUMMARY)
-    assert "diverged" in figure.layout.annotations[0].text
-    assert not surface_figure(ARRAYS, SUMMARY).layout.annotations
+    loss[0, 0] = np.inf
+    figure = surface_figure({**ARRAYS, "plane_test_loss": loss}, SUMMARY, cap=1.0)
+    assert np.isnan(figure.data[0].z[0][0])
+    note = figure.layout.annotations[0].text
+    assert "holes: diverged: infinite" in note
+    assert "flat top: above cap, loss ≥ 1" in note
+    assert not surface_figure(ARRAYS, SUMMARY, cap=100.0).layout.annotations
 
 
 def test_a_missing_plane_says_so():

@@ -12,7 +12,7 @@ import engine.runs.shelf
 import engine.runs.store
 from engine.home import home
 from engine.runs import Store
-from pages.ui import engine_access, look
+from pages.ui import engine_access
 from tests.pages.stored import write_assets
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -31,12 +31,6 @@ class QuietExecutor:
     def cancel(self, run_id: str) -> None:
         self.cancelled.append(run_id)
         engine_access.store().cancel(run_id)
-
-
-@pytest.fixture(autouse=True)
-def no_head_start(monkeypatch):
-    """No browser looks on: nothing to wait for."""
-    monkeypatch.setattr(look, "HEAD_START", 0.0)
 
 
 @pytest.fixture

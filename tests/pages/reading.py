@@ -31,7 +31,17 @@ def words(app):
 
 def charts(app):
     """The Plotly figures on the page."""
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    return [json.loads(drawn(chart)["figure"]) for chart in app.get("bidi_component")]
+
+
+def drawn(chart):
+    """What a chart of the page is given: figure, description, view."""
+    return json.loads(chart.proto.json)
+
+
+def views(app):
+    """What the page's charts are views of."""
+    return {view for chart in app.get("bidi_component") if (view := drawn(chart)["view"])}
 
 
 def address(app):

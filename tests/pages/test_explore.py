@@ -11,7 +11,7 @@ from engine.errors import RunError
 from engine.runs import PairSpec
 from pages.ui import keys
 from pages.ui.ways import STATE
-from tests.pages.reading import address, charts, run_button, words
+from tests.pages.reading import address, charts, run_button, views, words
 from tests.pages.stored import A, B, add_run, compare_spec, write_run, write_tile
 
 
@@ -177,6 +177,40 @@ def test_a_running_run_shows_stages_sweeps_and_the_coarse_plane(installation, ap
     assert "3 of 9 tiles" in text
     names = {trace.get("name") for figure in charts(app) for trace in figure["data"]}
     assert {"test loss", "A", "B", "best start"} <= names
+
+
+def test_a_plane_is_looked_at_from_one_place_before_and_after_it_is_finished(installation, app):
+    store, _ = installation
+    spec = compare_spec(samples=10)
+    run_id = add_run(store, spec, "pair", "running")
+    index = np.arange(0, spec.plane_points**2, 7)
+    write_tile(store, run_id, "plane-test-0", index, np.linspace(0.1, 2, len(index)))
+    app.query_params[keys.RUN] = run_id
+    app.query_params[keys.VIEW] = "3D"
+    app.run()
+    assert not app.exception
+    assert any(trace["type"] == "surface" for figure in charts(app) for trace in figure["data"])
+    before = views(app)
+    write_run(store.run_folder(run_id), spec, resolution=9)
+    store.index.finish(run_id, "running", "done")
+    app.run()
+    assert not app.exception
+    assert before == views(app) == {f"{run_id} surface"}
+    app.segmented_control(key=keys.VIEW).set_value("2D").run()
+    assert views(app) == {f"{run_id} flat"}
+
+
+def test_errors_are_a_layer_of_the_plane(installation, app):
+    app.run()
+    assert app.selectbox(key=keys.LAYER).options == ["loss", "± samples"]
+    app.selectbox(key=keys.LAYER).set_value("se").run()
+    assert not app.exception
+    titles = [f["data"][0].get("colorbar", {}).get("title", {}).get("text") for f in charts(app)]
+    assert "test loss: standard error over samples" in titles
+    app.segmented_control(key=keys.VIEW).set_value("3D").run()
+    (surface,) = [f["data"][0] for f in charts(app) if f["data"][0]["type"] == "surface"]
+    assert surface["colorbar"]["title"]["text"] == "test loss: standard error over samples"
+    assert "corners equal their models" in words(app)
 
 
 def test_cancel(installation, app, executor):
