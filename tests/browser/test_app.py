@@ -131,7 +131,7 @@ def test_the_demo_opens_with_its_stored_result(app, page):
     open_app(page, app)
     expect(page.locator(HEADLINE).first).to_contain_text("Permuting B removes the whole barrier")
     expect(page.locator(PLANE).first).to_be_visible()
-    expect(page.get_by_text("π(B) is B")).to_be_visible()
+    expect(page.get_by_text("✓ π(B) is B:")).to_be_visible()
     # The second opening is what a user sees: no process is starting any more.
     start = time.monotonic()
     page.reload()

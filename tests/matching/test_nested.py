@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.errors import MatchingError
 from engine.matching import Problem, StopReason, coordinate_descent, lap, match_weights
-from engine.matching.descent import Costs, Visit
+from engine.matching.visit import Visit
 from engine.program import Program, capture
 from engine.symmetry import Symmetry, derive, derive_symmetry
 from engine.symmetry.nesting import Nesting
@@ -139,10 +139,10 @@ def test_the_objective_agrees_with_the_symmetry_s_own_apply(name):
 @pytest.mark.parametrize("name", ["attention", "experts", "fixed experts"])
 def test_one_visit_finds_the_best_of_the_whole_wreath_product(name, seed):
     problem = problem_of(name, seed)
-    visit = Visit(problem, Costs(problem), lap.scipy_solver)
+    visit = Visit(problem, lap.scipy_solver)
     perms = problem.random(generator(seed))
     for head, family in problem.families.items():
-        gain, better = visit(head, perms)
+        gain, better = visit.end(head, perms, visit.begin(head, perms))
         best = max(
             problem.objective({**perms, **other})
             for other in all_permutations(problem, *family.groups)
