@@ -88,6 +88,8 @@ def run(options: argparse.Namespace) -> None:
         return
     print(merge_headline(result.summary))
     print(text_table(score_rows(result.summary)))
+    for note in result.summary["repair"]["notes"]:
+        print(note)
     if options.output is not None:
         print(f"written to {options.output}")
 

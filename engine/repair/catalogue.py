@@ -67,7 +67,8 @@ REPAIRS: Mapping[str, Repair] = MappingProxyType(
                 TEMPERATURE,
                 "softmax temperature",
                 RepairNeeds.TARGETS,
-                "Divides the logits by the one number that lowers the loss on training data most.",
+                "Divides the logits by the one number that lowers the loss on training data most. "
+                "Where models know these by heart, it can raise the test loss.",
             ),
         )
     }

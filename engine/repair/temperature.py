@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -33,6 +34,14 @@ CHUNK = 1 << 22
 
 MOST_LOGITS = 1 << 26
 """So many logits are kept; samples beyond (of large vocabularies) take no part."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The temperature of one model, and the share of the samples that it has right."""
+
+    temperature: float
+    accuracy: float
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float:
@@ -71,8 +80,8 @@ def point_temperature(
     targets: Tensor,
     batch_size: int,
     check: Callable[[], None],
-) -> float:
-    """Return the temperature of one model on training samples.
+) -> Fitted:
+    """Return the temperature of one model on training samples, and how many it has right.
 
     Raises:
         RepairError: the targets are values, or there is none.
@@ -100,7 +109,9 @@ def point_temperature(
             break
     if kept == 0:
         raise RepairError("A softmax temperature needs at least one training sample with a label.")
-    return fit_temperature(torch.cat(rows), torch.cat(wanted))
+    logits, answers = torch.cat(rows), torch.cat(wanted)
+    right = float((logits.argmax(1) == answers).double().mean())
+    return Fitted(fit_temperature(logits, answers), right)
 
 
 def divided(head: Site, params: Mapping[str, Tensor], temperature: float) -> dict[str, Tensor]:

@@ -32,11 +32,13 @@ class Point:
         params: every tensor of the program, in the precision in which points are formed.
         temperature: what the logits are divided by; 1 where no temperature was asked for.
         folded: whether the weights do that already.
+        accuracy: share of the samples that a temperature was fitted on which are right.
     """
 
     params: Mapping[str, Tensor]
     temperature: float = 1.0
     folded: bool = True
+    accuracy: float = math.nan
 
     @property
     def divisor(self) -> float:
@@ -160,9 +162,10 @@ class Workshop:
         found = point_temperature(
             self.program, params, data.inputs, self.targets, data.batch_size, data.check
         )
-        if head is None or math.isnan(found):
-            return Point(params, found, folded=False)
-        return Point({**params, **divided(head, params, found)}, found)
+        if head is None or math.isnan(found.temperature):
+            return Point(params, found.temperature, folded=False, accuracy=found.accuracy)
+        cooled = {**params, **divided(head, params, found.temperature)}
+        return Point(cooled, found.temperature, accuracy=found.accuracy)
 
     def _moved(self, tensor: Tensor, device: torch.device | str) -> Tensor:
         return tensor.to(device, self.span.dtype if tensor.is_floating_point() else None)

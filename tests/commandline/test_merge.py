@@ -39,6 +39,12 @@ def test_the_table_and_the_file(networks, tmp_path, capsys):
     assert set(read_checkpoint(output).tensors) == {"0.weight", "0.bias", "2.weight", "2.bias"}
 
 
+def test_what_is_doubtful_is_said_under_the_table(networks, monkeypatch, capsys):
+    monkeypatch.setattr("engine.repair.run.KNOWN_BY_HEART", -1.0)
+    assert main(["merge", *networks, "--samples", "40", "--repair", "temperature"]) == 0
+    assert "what a model knows by heart can make it too sure" in capsys.readouterr().out
+
+
 def test_json_and_a_method_of_two(networks, capsys):
     given = ["merge", *networks[:2], "--samples", "40", "--method", "weight", "--json"]
     assert main([*given, "--method-option", "restarts=2"]) == 0

@@ -250,3 +250,17 @@ def test_data_of_several_inputs_is_moved_once():
         for d in (data, several)
     )
     assert torch.equal(one.loss, other.loss)
+
+
+def test_a_temperature_fitted_on_what_is_known_by_heart_is_called_doubtful():
+    program, _, data, plain = merged("mlp", ())
+    known = program(plain.params, data.inputs).argmax(1)
+    got = merged("mlp", ["temperature"], targets=known)[-1]
+    assert got.notes == (
+        "The merged model has 100.0 % of the training samples right: a temperature fitted on what "
+        "a model knows by heart can make it too sure of everything else. Compare the test loss "
+        "with and without it.",
+    )
+    one_wrong = known.clone()
+    one_wrong[:3] = (known[:3] + 1) % 3
+    assert merged("mlp", ["temperature"], targets=one_wrong)[-1].notes == ()
