@@ -9,7 +9,7 @@ import streamlit as st
 
 from engine.errors import BasinscopeError
 from engine.figures import objective_figure
-from engine.figures.numbers import count, duration
+from engine.figures.numbers import count, duration, is_number
 from engine.runs import Partial, RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys
@@ -82,9 +82,24 @@ def partial_plane(run_id: str, partial: Partial, key: str) -> None:
     plane = {**KNOWN_PLACES, **(partial.summary.get("plane") or {})}
     summary: dict[str, Any] = {**partial.summary, "plane": plane}
     draw_plane(run_id, partial.arrays, summary, plane_controls(partial.arrays), key)
-    done = partial.arrays["plane_done"]
-    known = f"{count(int(done.sum()))} of {count(done.size)} points"
-    st.caption(f"{known} are computed; the others are interpolated until they are.")
+    st.caption(how_far(partial))
+
+
+def how_far(partial: Partial) -> str:
+    """Return how many points of an unfinished plane are known, and how well."""
+    estimate = (partial.summary.get("plane") or {}).get("estimate")
+    if not estimate:
+        done = partial.arrays["plane_done"]
+        known = f"{count(int(done.sum()))} of {count(done.size)} points"
+        return f"{known} are computed; the others are interpolated until they are."
+    text = f"{count(estimate['points_full'])} points are evaluated on all data"
+    if estimate["sample"] is not None:
+        text += f", {count(estimate['points_sample'])} on {count(estimate['sample'])} samples alone"
+    errors = [estimate[f"error_{name}"] for name in ("median", "p95")]
+    if all(is_number(error) for error in errors):
+        median, high = (f"{100 * error:.2g}\u202f%" for error in errors)
+        text += f"; estimated error {median} in the median, {high} at the 95th percentile"
+    return f"{text}."
 
 
 def show_ended(status: RunStatus) -> None:

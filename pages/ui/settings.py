@@ -15,16 +15,24 @@ from engine.runs import CompareSpec, DataSpec
 from pages.ui import engine_access as access
 from pages.ui import keys
 from pages.ui.literal import literal
+from pages.ui.plane_settings import (
+    FORT,
+    fill_plane,
+    plane_fields,
+    plane_settings,
+    plane_words,
+    precision_settings,
+)
+from pages.ui.statistics_settings import (
+    chosen_statistics,
+    statistics_fields,
+    statistics_settings,
+)
 
 UPLOADED = "uploaded"
 PLANE_CHOICES = (9, 13, 17, 25, 33, 49, 65)
 LINE_CHOICES = (11, 25, 51)
 RESET_WORDS = {None: "Where there is BatchNorm", True: "Always", False: "Never"}
-RESET_HELP = (
-    "Between two networks the BatchNorm statistics of neither are right: the barrier then shows "
-    "them rather than the landscape. Reset means that they are recomputed on training samples at "
-    "each point, which is the default where the model has BatchNorm."
-)
 DATA_FILES = "inputs and targets as .npz or .safetensors, or a .txt"
 DATA_HELP = (
     "Whole targets [N] are classes, [N, T] tokens to predict (−100 leaves one out), "
@@ -67,6 +75,8 @@ def _set(spec: CompareSpec | None) -> None:
     state[keys.LINE_POINTS] = spec.line_points if spec else 25
     state[keys.RESET] = spec.reset if spec else None
     state[keys.RESET_SAMPLES] = spec.reset_samples if spec else 1000
+    state[keys.STATISTICS] = chosen_statistics(spec)
+    fill_plane(spec)
 
 
 def data_settings() -> None:
@@ -116,7 +126,10 @@ def run_settings(batch_norm: bool) -> None:
         sorted({*PLANE_CHOICES, current}),
         format_func=lambda n: f"{n} × {n} points",
         key=keys.PLANE_POINTS,
+        disabled=st.session_state[keys.PLANE_MODE] == FORT,
+        help="Fort's grid is chosen." if st.session_state[keys.PLANE_MODE] == FORT else None,
     )
+    plane_settings()
     current = st.session_state[keys.LINE_POINTS]
     st.selectbox(
         "Lines",
@@ -124,23 +137,8 @@ def run_settings(batch_norm: bool) -> None:
         format_func=lambda n: f"{n} points",
         key=keys.LINE_POINTS,
     )
-    help_text = RESET_HELP if batch_norm else "This network has no BatchNorm: nothing to reset."
-    st.selectbox(
-        "Reset BatchNorm statistics",
-        list(RESET_WORDS),
-        format_func=RESET_WORDS.__getitem__,
-        key=keys.RESET,
-        disabled=not batch_norm,
-        help=help_text,
-    )
-    st.number_input(
-        "Training samples for the reset",
-        min_value=1,
-        step=500,
-        key=keys.RESET_SAMPLES,
-        disabled=not batch_norm,
-        help=help_text,
-    )
+    precision_settings()
+    statistics_settings(batch_norm)
 
 
 def make_spec(a: str, b: str) -> CompareSpec:
@@ -165,17 +163,15 @@ def make_spec(a: str, b: str) -> CompareSpec:
             if len(mean) != info.shape[0]:
                 raise BasinscopeError(f"Mean: {info.title} has {info.shape[0]} channels.")
             chosen |= {"mean": mean, "std": std}
-    return CompareSpec(
-        a=a,
-        b=b,
-        data=DataSpec(**chosen),
-        seed=int(state[keys.SEED]),
-        restarts=int(state[keys.RESTARTS]),
-        plane_points=int(state[keys.PLANE_POINTS]),
-        line_points=int(state[keys.LINE_POINTS]),
-        reset=state[keys.RESET],
-        reset_samples=int(state[keys.RESET_SAMPLES]),
-    )
+    fields: dict[str, Any] = {
+        "seed": int(state[keys.SEED]),
+        "restarts": int(state[keys.RESTARTS]),
+        "plane_points": int(state[keys.PLANE_POINTS]),
+        "line_points": int(state[keys.LINE_POINTS]),
+        "reset_samples": int(state[keys.RESET_SAMPLES]),
+    }
+    fields |= statistics_fields() | plane_fields()
+    return CompareSpec(a=a, b=b, data=DataSpec(**chosen), **fields)
 
 
 def data_problem(recognised: Mapping[str, Any]) -> str | None:
@@ -212,7 +208,7 @@ def summary_rows() -> list[tuple[str, str]]:
     return [
         ("Data", f"{data} train and test, {samples}"),
         ("Match", f"weight matching, seed {state[keys.SEED]}"),
-        ("Plane", f"{points} × {points}, exact"),
+        ("Plane", plane_words(points)),
     ]
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from engine.errors import RunError
-from engine.runs import PairSpec
+from engine.runs import PairSpec, Partial
 from pages.ui import keys
+from pages.ui.progress import how_far
 from pages.ui.ways import STATE
+from tests.figures.synthetic import stored, synthetic_result
 from tests.pages.reading import address, charts, run_button, views, words
 from tests.pages.stored import A, B, add_run, compare_spec, write_run, write_tile
 
@@ -144,6 +146,67 @@ def test_run_asks_what_the_settings_say_and_opens_it(installation, app, executor
     assert spec.data.mean is None
     assert executor.started >= 1  # asked again by the progress of a waiting run
     assert "mnist-mlp, seed 0 → mnist-mlp, seed 1" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields"),
+    [
+        ("accuracy", {"plane_mode": "progressive", "plane_accuracy": 0.01, "plane_seconds": None}),
+        ("time", {"plane_mode": "progressive", "plane_accuracy": 0.0, "plane_seconds": 20.0}),
+        ("sobol", {"plane_mode": "sobol", "plane_sobol": 2048}),
+        ("fort", {"plane_mode": "full", "plane_points": 21, "plane_rows": 20}),
+    ],
+)
+def test_points_precision_and_statistics_are_choices_of_a_run(installation, app, mode, fields):
+    store, _ = installation
+    app.run()
+    app.selectbox(key=keys.PLANE_MODE).set_value(mode)
+    app.selectbox(key=keys.PRECISION).set_value("fast")
+    app.selectbox(key=keys.STATISTICS).set_value("repair").run()
+    app.number_input(key=keys.RESET_SAMPLES).set_value(300).run()
+    assert not app.exception
+    run_button(app).click().run()
+    spec = store.spec(address(app))
+    assert {name: getattr(spec, name) for name in fields} == fields
+    assert (spec.precision, spec.statistics, spec.reset, spec.reset_samples) == (
+        "fast",
+        "repair",
+        None,
+        300,
+    )
+    assert app.selectbox(key=keys.PLANE_MODE).value == mode
+    assert app.selectbox(key=keys.STATISTICS).value == "repair"
+
+
+def test_an_exact_grid_is_one_press_from_a_preview(installation, app):
+    store, _ = installation
+    spec = compare_spec(samples=10).model_copy(update={"plane_mode": "progressive", "seed": 4})
+    run_id = add_run(store, spec, "pair")
+    arrays, summary = synthetic_result(resolution=9)
+    summary["plane"]["estimate"] = {"stop_sentence": "Stopped at the accuracy. 80 points."}
+    np.savez(store.run_folder(run_id) / "result.npz", **stored(arrays, summary))
+    app.query_params[keys.RUN] = run_id
+    app.run()
+    assert "Stopped at the accuracy. 80 points." in words(app)
+    app.button(key=keys.EXACT_GRID).click().run()
+    assert not app.exception
+    asked = store.spec(address(app))
+    assert asked == spec.model_copy(update={"plane_mode": "full"})
+    assert store.status(asked.run_id).title == "pair"
+
+
+def test_a_preview_in_progress_says_how_well_it_is_known():
+    arrays = {"plane_done": np.ones((3, 3), dtype=bool)}
+    estimate = {
+        "points_full": 29,
+        "points_sample": 366,
+        "sample": 128,
+        "error_median": 0.0072,
+        "error_p95": 0.028,
+    }
+    said = how_far(Partial(arrays, {"plane": {"estimate": estimate}}, ()))
+    assert "29 points are evaluated on all data, 366 on 128 samples alone" in said
+    assert "estimated error 0.72\u202f% in the median, 2.8\u202f% at the 95th" in said
 
 
 def test_run_on_what_is_shown_says_so_and_asks_nothing(installation, app, executor):

@@ -1,0 +1,54 @@
+"""The sidebar's settings of what is done to the statistics of channels at every point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from engine.runs import CompareSpec
+from pages.ui import keys
+
+STATISTICS_WORDS = {
+    None: "BatchNorm reset where there is one",
+    True: "BatchNorm reset",
+    False: "interpolated like weights",
+    "repair": "REPAIR",
+}
+NO_BATCH_NORM = "This network has no BatchNorm to reset; REPAIR rescales its channels all the same."
+RESET_HELP = (
+    "Between two networks the BatchNorm statistics of neither are right: the barrier then shows "
+    "them rather than the landscape. Reset means that they are recomputed on training samples at "
+    "each point, which is the default where the model has BatchNorm."
+)
+
+
+def statistics_settings(batch_norm: bool) -> None:
+    """Draw what is done to the statistics of channels at every point, and on how many samples."""
+    chosen = st.selectbox(
+        "Statistics at every point",
+        list(STATISTICS_WORDS),
+        format_func=STATISTICS_WORDS.__getitem__,
+        key=keys.STATISTICS,
+        help=RESET_HELP if batch_norm else NO_BATCH_NORM,
+    )
+    used = (batch_norm and chosen is not False) or chosen == "repair"
+    st.number_input(
+        "Training samples for them",
+        min_value=1,
+        step=500,
+        key=keys.RESET_SAMPLES,
+        disabled=not used,
+        help="Each point runs them once more." if used else "No point needs them.",
+    )
+
+
+def chosen_statistics(spec: CompareSpec | None) -> bool | str | None:
+    """Return the choice that a run was asked with."""
+    return (spec.statistics or spec.reset) if spec is not None else None
+
+
+def statistics_fields() -> dict[str, Any]:
+    """Return the fields of a spec that the choice describes."""
+    asked = st.session_state.get(keys.STATISTICS)
+    return {"statistics": asked} if asked == "repair" else {"reset": asked}
