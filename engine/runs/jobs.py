@@ -12,6 +12,7 @@ from torch import nn
 from engine.checkpoints import write_checkpoint
 from engine.program import capture
 from engine.runs.context import Job, JobContext, JobResult
+from engine.runs.cost import keep_speed, measured, speed_key
 from engine.runs.executors import tile_executor
 from engine.runs.ingest import ingest, ingest_data, ingest_files, pair
 from engine.runs.inspect_jobs import files_headers, headers, inspect, self_test
@@ -57,6 +58,7 @@ def compare(spec: CompareSpec, context: JobContext) -> JobResult:
         plane_sobol=spec.plane_sobol,
         family=spec.overrides,
     )
+    begun = context.store.tiles(context.run_id).keys()
     found = study_compare(
         load_stored(shelf, spec.a),
         load_stored(shelf, spec.b),
@@ -67,6 +69,12 @@ def compare(spec: CompareSpec, context: JobContext) -> JobResult:
         executor=tile_executor(),
     )
     summary = dict(found.summary)
+    speed = measured(summary, found.provenance, spec.line_points)
+    model = summary.get("model")
+    if (
+        speed is not None and isinstance(model, dict) and not begun
+    ):  # what was found was not computed now
+        keep_speed(context.store.home, speed_key(model, spec.precision), speed)
     described = summary.get("data")
     if data.sha256 is not None and isinstance(described, dict):
         # The stored file is named by its hash; the user knows it by the name it came with.

@@ -268,16 +268,3 @@ def _numbers(label: str, key: str) -> tuple[float, ...]:
         return tuple(float(part) for part in st.session_state[key].split(",") if part.strip())
     except ValueError:
         raise BasinscopeError(f"{label}: write numbers with commas, 0.485, 0.456.") from None
-
-
-def sample_counts(summary: Mapping[str, Any]) -> tuple[int, int]:
-    """Return how many test and train samples the settings take; those of `summary` if unknown."""
-    state = st.session_state
-    info = DATASETS.get(state[keys.DATA])
-    if info is None:
-        data = summary.get("data") or {}
-        return data["test"]["samples"], data["train"]["samples"]
-    if state[keys.ALL_SAMPLES]:
-        return info.sizes["test"], info.sizes["train"]
-    most = int(state[keys.SAMPLES])
-    return min(most, info.sizes["test"]), min(most, info.sizes["train"])

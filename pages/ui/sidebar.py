@@ -5,12 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.errors import BasinscopeError
-from engine.figures.cost import estimated_seconds, forward_passes
-from engine.figures.numbers import duration
 from engine.runs import CompareSpec
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
 from pages.ui.cards import symmetry_card, text_card
+from pages.ui.estimate import estimate
 from pages.ui.literal import literal
 from pages.ui.pair import Pair, choose_pair
 from pages.ui.pair_cards import architecture, show_pair
@@ -46,8 +45,8 @@ def sidebar(shown: Shown) -> bool:
         start(spec, pair, shown)
     if problem:
         st.caption(literal(problem))
-    elif spec is not None and shown.result is not None and spec.run_id != shown.run_id:
-        estimate(spec, shown, pair)
+    elif spec is not None and (shown.result is None or spec.run_id != shown.run_id):
+        st.caption(estimate(spec, pair, shown, has_batch_norm(pair)))
     if summary is not None and not another_pair(pair, shown):
         symmetry_card(summary)
     return another_pair(pair, shown)
@@ -98,19 +97,6 @@ def start(spec: CompareSpec | None, pair: Pair, shown: Shown) -> None:
         return
     st.query_params[keys.RUN] = run_id
     st.rerun()
-
-
-def estimate(spec: CompareSpec, shown: Shown, pair: Pair) -> None:
-    """Say how long it will take, where a run of this model was measured."""
-    if shown.result is None:
-        return
-    sizes = settings.sample_counts(shown.result.summary)
-    wanted_passes = forward_passes(spec.plane_points, spec.line_points, *sizes)
-    title = str(architecture(pair).get("title"))
-    found = shown.result
-    seconds = estimated_seconds(found.summary, found.provenance, wanted_passes, title)
-    if seconds is not None:
-        st.caption(f"About {duration(seconds)}, by the speed of the run shown.")
 
 
 def has_batch_norm(pair: Pair) -> bool:
