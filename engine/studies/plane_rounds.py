@@ -129,8 +129,9 @@ class PlaneRounds:
         if self._design.mode == "sobol":
             return None
         accuracy, limit = self._options.plane_accuracy, self._options.plane_seconds
-        if found.quantile(0.5) <= accuracy and found.quantile(0.95) <= P95_SHARE * accuracy:
-            return StopReason.ACCURACY if accuracy else None
+        median, high = found.quantile(0.5), found.quantile(0.95)
+        if accuracy and median <= accuracy and high <= P95_SHARE * accuracy:
+            return StopReason.ACCURACY
         rate = self._seconds / self._work
         if limit is not None and self._seconds + rate * self._cost(following) > limit:
             return StopReason.TIME

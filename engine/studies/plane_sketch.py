@@ -115,7 +115,8 @@ class Sketch:
             return f"{reason.sentence} The plane is exact."
         return (
             f"{reason.sentence} {points}; the estimated error of the drawn losses is "
-            f"{median:.2g} % in the median and {high:.2g} % at the 95th percentile."
+            f"{median:.2g} % in the median and {high:.2g} % at the 95th percentile of all points, "
+            "those on all data without any."
         )
 
 

@@ -69,4 +69,9 @@ def _measured(error: float) -> str:
     where = f"at A, B and π(B), between them and at their mean ({len(POINTS)} points)"
     if math.isnan(error):
         return f"what that costs could not be measured: no loss {where} is a number."
+    if math.isinf(error):
+        return (
+            f"{where} not every {SPLIT} loss is a number in this precision where it is one "
+            "exactly. Choose exact."
+        )
     return f"{where} the {SPLIT} loss is off by at most {100 * error:.2g} %."

@@ -39,6 +39,7 @@ def test_a_plane_that_is_evaluated_in_full_is_the_question_that_it_was() -> None
     assert compare(**usual, plane_seconds=None, plane_sobol=2048).run_id == compare().run_id
     assert compare(plane_points=33, plane_rows=33).run_id == compare(plane_points=33).run_id
     assert json.loads(compare(plane_rows=20).canonical)["plane_rows"] == 20
+    assert compare(plane_points=0, plane_rows=5).run_id == compare(plane_points=0).run_id
 
 
 def test_one_question_about_statistics_has_one_id() -> None:

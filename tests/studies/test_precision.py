@@ -64,8 +64,15 @@ def test_tf32_is_exact_on_a_cpu_and_says_so(pair):
     assert "here tf32 computes as exact does" in same.summary["precision"]["warning"]
 
 
-def test_an_error_that_is_no_number_is_said_to_be_none(pair, monkeypatch):
-    monkeypatch.setattr("engine.studies.precision.loss_error", lambda *given, **named: np.nan)
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (np.nan, "what that costs could not be measured"),
+        (np.inf, "not every test loss is a number in this precision"),
+    ],
+)
+def test_an_error_that_is_no_number_is_said_to_be_none(pair, monkeypatch, error, said):
+    monkeypatch.setattr("engine.studies.precision.loss_error", lambda *given, **named: error)
     found = compared(pair, "fast").summary["precision"]
     assert found["loss_error"] is None
-    assert "what that costs could not be measured" in found["sentence"]
+    assert said in found["sentence"]

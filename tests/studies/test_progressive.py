@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from engine.errors import CancelledError, SpecError
 from engine.landscape import ResetData
+from engine.landscape.progressive import StopReason
 from engine.studies import CompareOptions, MemoryTiles, compare
 from engine.studies.evaluation import Work
+from engine.studies.plane_rounds import PlaneRounds
 from engine.studies.plane_sample import PlaneSample
 from tests.studies.test_compare import StopAfter, checkpoint, dataset, network
 
@@ -89,6 +92,19 @@ def test_it_stops_before_a_round_that_does_not_fit_into_the_time(pair):
     estimate = compare(*pair, options=options, data=MANY).summary["plane"]["estimate"]
     assert (estimate["stop_reason"], estimate["rounds"]) == ("time", 1)
     assert "would not fit into the time" in estimate["stop_sentence"]
+
+
+def test_the_time_holds_to_the_last_point():
+    found = SimpleNamespace(quantile=lambda share: 0.0)
+    rounds = SimpleNamespace(
+        _design=SimpleNamespace(following=lambda *given: "a last round", mode="progressive"),
+        _known=None,
+        _options=replace(PREVIEW, plane_accuracy=0.0, plane_seconds=10.0),
+        _seconds=9.0,
+        _work=3.0,
+        _cost=lambda wanted: 1.0,
+    )
+    assert PlaneRounds._reason(rounds, found) is StopReason.TIME
 
 
 @pytest.mark.parametrize("tiles", [6, 13, 18])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
 from engine.errors import LandscapeError
@@ -133,6 +133,9 @@ def _lanczos(
     """Return two approximate eigenvectors as columns [n, 2]."""
     working = np.float64 if dtype == torch.float64 else np.float32
     start = torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    if not operator(start).any():
+        # ARPACK would call its start zero, since it begins with the operator times it.
+        return torch.eye(size, PAIR, dtype=torch.float64)
     try:
         _, vectors = eigsh(
             _Matrix(operator, size, working),
@@ -149,6 +152,8 @@ def _lanczos(
         raise LandscapeError(
             _unfinished(operator.calls, f"{done} of {PAIR} eigenvalues are settled")
         ) from error
+    except ArpackError as error:
+        raise LandscapeError(_unfinished(operator.calls, str(error))) from error
     return torch.from_numpy(np.ascontiguousarray(vectors)).double()
 
 

@@ -17,6 +17,7 @@ from engine.data.task import IGNORED
 from engine.errors import CancelledError, LandscapeError
 from engine.landscape.evaluator import Samples
 from engine.landscape.loss import check_outputs, check_targets
+from engine.landscape.tf32 import tf32_products
 from engine.program import Program
 
 BATCH = 250
@@ -89,7 +90,9 @@ class HessianProduct:
         for start in range(0, len(self._targets), self._batch):
             if self._should_stop():
                 raise CancelledError("The Hessian was cancelled.")
-            total += self._product(slice(start, start + self._batch), list(parts.values()))
+            # TF32 would leave about as many digits as the eigenvectors are asked for.
+            with tf32_products(False, self._device):
+                total += self._product(slice(start, start + self._batch), list(parts.values()))
         if not bool(total.isfinite().all()):
             raise LandscapeError(
                 "The Hessian of the loss is not finite at this model: its loss overflows or is NaN "

@@ -85,7 +85,10 @@ def loss_error(
     should_stop: Callable[[], bool] | None = None,
     device: torch.device | str = "cpu",
 ) -> float:
-    """Return the largest relative error of a plan's mean losses at some points, NaN left out.
+    """Return the largest relative error of a plan's mean losses at some points.
+
+    Points whose exact loss is no finite number, or is 0, are left out: NaN where that is all.
+    Infinite where a finite exact loss is none in this plan.
 
     Args:
         program, span, coefficients, dataset, reset, repair, should_stop, device: see `evaluate`.
@@ -108,5 +111,5 @@ def loss_error(
 
     true, found = losses(exact(), False), losses(plan, tf32)
     kept = true.isfinite() & (true != 0)
-    off = ((found - true)[kept] / true[kept]).abs()
+    off = ((found - true)[kept] / true[kept]).abs().nan_to_num(nan=torch.inf)
     return float(off.max()) if len(off) else float("nan")

@@ -108,7 +108,8 @@ def losses(parts: Parts, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
         found = np.exp(shape + ratio.at(at))
         return found, _relative(error), np.maximum(_relative(ratio.error(at)), least), "ratio"
     left = np.maximum(difference.error(at) / by_difference, least)
-    return by_difference, _relative(error), left, "difference"
+    # The shape's error is relative to the shape, of which the correction may leave little.
+    return by_difference, _relative(error) * np.exp(shape) / by_difference, left, "difference"
 
 
 def others(parts: Parts, at: np.ndarray) -> dict[str, np.ndarray]:

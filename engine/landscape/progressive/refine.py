@@ -21,6 +21,9 @@ COARSE = 5
 FEWEST, SHARE = 24, 0.25
 """A round adds so many points, or this share of the points of its kind where that is more."""
 
+MOST_NODES = 2000
+"""A surface through more points than this costs more than the points that it could spare."""
+
 
 @dataclass(frozen=True)
 class Round:
@@ -47,6 +50,8 @@ def next_round(
 ) -> Round | None:
     """Return the next points of a grid, None when all have been evaluated on all data.
 
+    Past MOST_NODES points a last round has all that are left.
+
     Args:
         known: at the grid's points, row by row.
         found: the estimate from it; None before there is any.
@@ -55,12 +60,13 @@ def next_round(
             is used.
     """
     first = lattice(*shape, COARSE)
-    if sample_cost is None:
-        if found is None:
-            return Round(FULL, first)
-        return _worst(known, FULL, found.error, ~known.has_full)
+    if max(known.has_full.sum(), known.has_sample.sum()) > MOST_NODES:
+        rest = np.flatnonzero(~known.has_full)
+        return Round(FULL, rest) if len(rest) else None
     if found is None:
-        return Round(SAMPLED, first)
+        return Round(FULL if sample_cost is None else SAMPLED, first)
+    if sample_cost is None:
+        return _worst(known, FULL, found.error, ~known.has_full)
     if known.has_sample.sum() <= len(first):
         # What diverged on the sample diverges on all data: nothing is learnt from it there.
         sound = first[~known.diverged[first]]

@@ -60,8 +60,12 @@ def test_what_does_not_converge_says_so():
 def test_nothing_to_look_for():
     with pytest.raises(LandscapeError, match="at least 2 trained parameters; there is 1"):
         top_eigenpairs(lambda v: v, 1)
+
+
+@pytest.mark.parametrize("size", [5, 100])
+def test_a_zero_operator_is_told(size):
     with pytest.raises(LandscapeError, match="Hessian of the loss is zero"):
-        top_eigenpairs(lambda v: 0 * v, 5)
+        top_eigenpairs(lambda v: 0 * v, size)
 
 
 def test_a_cancel_comes_through_the_solver():

@@ -31,6 +31,25 @@ def test_losses_that_are_no_numbers_do_not_count_in_the_error():
     assert loss_error(program, span, POINTS, data, plan=fast()) < 2e-2
 
 
+def test_a_loss_that_a_precision_loses_is_no_small_error():
+    program, models, data = setting(MODELS[0], 6)
+    span = Span(("A", "B", "C"), tuple(models))
+
+    def broken(task):
+        runner = exact()(task)
+
+        class Runner:
+            points = runner.points
+
+            def logits(self, coefficients):
+                for samples, outputs in runner.logits(coefficients):
+                    yield samples, outputs / 0.0
+
+        return Runner()
+
+    assert loss_error(program, span, POINTS, data, plan=broken) == float("inf")
+
+
 def test_an_unknown_precision_is_refused():
     with pytest.raises(LandscapeError, match="no precision 'half'; choose one of exact, tf32"):
         plan_for("half")

@@ -133,3 +133,15 @@ def test_elsewhere_than_at_the_known_places_all_is_interpolated() -> None:
     off = np.abs(found.values["loss"] / two_basins(PLACES) - 1)
     assert np.median(off) < 0.005
     assert np.median(off) < found.quantile(0.5)
+
+
+def test_the_error_of_a_shape_that_is_corrected_away_grows_with_what_is_left() -> None:
+    sample = two_basins(PLACES) + 2.0
+    drawn = known_at(SAMPLED, every(2), sample)
+    most, little = (estimate(known_at(FULL, every(4), sample - off, drawn)) for off in (0.05, 1.95))
+    assert (most.correction, little.correction) == ("difference", "difference")
+    free = ~drawn.has_sample
+    ratio = little.interpolation[free] / most.interpolation[free]
+    left = little.values["loss"][free] / most.values["loss"][free]
+    np.testing.assert_allclose(ratio, 1 / left, rtol=1e-6)
+    assert ratio.max() > 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.landscape.progressive import FULL, SAMPLED, Known, estimate, next_round
-from engine.landscape.progressive.refine import lattice
+from engine.landscape.progressive.refine import MOST_NODES, lattice
 from tests.landscape.progressive.surfaces import SIDE, grid, refined, ridge, two_basins, values
 
 
@@ -104,3 +104,14 @@ def test_the_smallest_planes_are_evaluated_in_full(rows: int) -> None:
     known, found = refined(true, None, shape=(rows, 2), stop=lambda *_: False)
     assert known.has_full.all()
     assert np.array_equal(found.values["loss"], true)
+
+
+def test_where_surfaces_would_cost_more_than_points_all_others_are_asked_at_once() -> None:
+    places = grid(80, 80)
+    done = np.arange(MOST_NODES + 1)
+    part = {k: v[done] for k, v in values(two_basins(places)).items()}
+    known = Known.nothing(places).with_values(FULL, done, part)
+    wanted = next_round(known, None, (80, 80), None)
+    assert wanted is not None
+    assert wanted.kind == FULL
+    assert wanted.index.tolist() == list(range(MOST_NODES + 1, 6400))
