@@ -40,6 +40,15 @@ output unchanged to rounding error, in double precision, for this very network; 
 difference in any output of B and π(B) is measured on the data.
 """
 
+ELSEWHERE = """
+### Other planes, and curves
+**Planes** go through any three networks, along two random directions around one, through the
+principal components of a training, or along the two directions in which one is most curved.
+
+**Paths** are curves whose bends are trained until the loss is low all along, from A to B or to
+π(B): where the straight line has a barrier, a curve may have none.
+"""
+
 LIMITS = """
 - A plane is a thin slice of a space with as many dimensions as there are weights. It can show that
   two networks are connected; it cannot rule out a connection elsewhere.
@@ -103,6 +112,7 @@ st.markdown(
         f"- **{d.title}** `{d.formula}`. {d.words} [{d.source}]({d.link})" for d in DEFINITIONS
     )
 )
+st.markdown(ELSEWHERE)
 st.markdown("### What it cannot show")
 st.markdown(LIMITS)
 st.markdown("### Papers")

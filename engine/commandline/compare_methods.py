@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from engine.checkpoints import load_checkpoint
 from engine.commandline import values
 from engine.commandline.destination import output_folder
 from engine.commandline.output import StageBar, add_json, byte_bar, print_json
+from engine.commandline.text_table import left_table
 from engine.errors import SpecError
 from engine.figures.methods_tables import ensemble_sentence, methods_headline, methods_rows
 from engine.matching.methods import METHODS
@@ -89,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
         print_json({**result.summary, "seconds": result.provenance["methods"]})
     else:
         print(methods_headline(result.summary))
-        print(_table(methods_rows(result.summary, result.provenance)))
+        print(left_table(methods_rows(result.summary, result.provenance)))
         print(ensemble_sentence(result.summary))
         if folder is not None:
             print(f"written to {options.output}")
@@ -126,15 +127,4 @@ def _options(options: argparse.Namespace) -> MethodsOptions:
         line_points=options.line,
         repair_samples=options.repair_samples,
         family=values.pairs(options.option),
-    )
-
-
-def _table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Return rows as aligned columns, as wide as their widest text."""
-    names = list(rows[0])
-    lines = [names, *([row[name] for name in names] for row in rows)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(names))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
     )

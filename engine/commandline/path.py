@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
 
 from engine.checkpoints import load_checkpoint
 from engine.commandline import values
 from engine.commandline.destination import output_folder
 from engine.commandline.output import StageBar, add_json, byte_bar, print_json
+from engine.commandline.text_table import left_table
 from engine.errors import TrainingError
 from engine.figures.path import barrier_table, path_detail, path_headline, path_proof
 from engine.landscape.curve import SHAPES
@@ -54,6 +54,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--std", type=values.numbers, help="comma-separated, per channel")
     parser.add_argument("--points", type=values.line_points, default=25, help="points per curve")
     parser.add_argument("--plane", type=_side, default=25, help="points per axis, 0 for no plane")
+    parser.add_argument(
+        "--extent",
+        type=values.numbers,
+        metavar="U0,U1,V0,V1",
+        help="of the plane, in units of the ends' distance; --extent=-1,2,-1,1 (default: a square "
+        "around the curve)",
+    )
+    parser.add_argument(
+        "--reset",
+        action=argparse.BooleanOptionalAction,
+        help="recompute BatchNorm statistics at each point (default: where there are any)",
+    )
     parser.add_argument("--reset-samples", type=values.positive, default=1000, help="for BatchNorm")
     parser.add_argument("--device", type=values.device, help="cpu or cuda")
     parser.add_argument("-o", "--output", metavar="DIR", help="write numbers and bends here")
@@ -65,9 +77,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     usual = PathOptions()
     parser.add_argument("--shape", choices=SHAPES, default=usual.shape)
-    parser.add_argument("--bends", type=int, default=usual.bends, help="models between the ends")
-    parser.add_argument("--epochs", type=int, default=usual.epochs)
-    parser.add_argument("--batch-size", type=int, default=usual.batch_size)
+    parser.add_argument(
+        "--bends", type=values.positive, default=usual.bends, help="models between the ends"
+    )
+    parser.add_argument("--epochs", type=values.positive, default=usual.epochs)
+    parser.add_argument("--batch-size", type=values.positive, default=usual.batch_size)
     parser.add_argument("--optimiser", choices=OPTIMISERS, default=usual.optimiser)
     parser.add_argument("--rate", type=float, default=usual.rate, help="learning rate")
     parser.add_argument(
@@ -124,23 +138,12 @@ def run(options: argparse.Namespace) -> int:
         return int(problem is not None)
     print(path_headline(result.summary))
     print(path_detail(result.summary))
-    print(table(barrier_table(result.summary)))
+    print(left_table(barrier_table(result.summary)))
     if problem:
         print(problem)
     if folder is not None:
         print(f"written to {options.output}")
     return int(problem is not None)
-
-
-def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Return rows as aligned columns, as wide as their widest text."""
-    names = list(rows[0])
-    lines = [names, *([row[name] for name in names] for row in rows)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(names))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
 
 
 def _side(text: str) -> int:
@@ -173,6 +176,8 @@ def _options(options: argparse.Namespace) -> PathOptions:
         seed=options.seed,
         points=options.points,
         plane_points=options.plane,
+        extent=options.extent,
+        reset=options.reset,
         reset_samples=options.reset_samples,
         family=values.pairs(options.option),
     )

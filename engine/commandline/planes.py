@@ -9,7 +9,6 @@ from engine.commandline import values
 from engine.commandline.destination import output_folder
 from engine.commandline.output import StageBar, add_json, byte_bar, print_json
 from engine.commandline.text_table import text_table
-from engine.errors import SpecError
 from engine.figures.planes import check_rows, model_rows, planes_headline
 from engine.figures.planes_html import planes_html
 from engine.landscape.direction import SCALINGS
@@ -62,7 +61,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def _add_plane(parser: argparse.ArgumentParser) -> None:
     """Add what is asked of the plane itself."""
     usual = PlanesOptions()
-    parser.add_argument("--points", type=values.positive, default=usual.resolution, help="per axis")
+    parser.add_argument("--points", type=values.side, default=usual.resolution, help="per axis")
     parser.add_argument(
         "--extent",
         type=values.numbers,
@@ -124,12 +123,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _options(options: argparse.Namespace) -> PlanesOptions:
-    extent = options.extent
-    if extent is not None and len(extent) != 4:
-        raise SpecError(f"extent takes four numbers, U0,U1,V0,V1, not {len(extent)}")
     return PlanesOptions(
         resolution=options.points,
-        extent=extent,
+        extent=options.extent,
         split=options.split,
         seed=options.seed,
         scaling=options.scaling,

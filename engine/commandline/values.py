@@ -58,6 +58,14 @@ def positive(text: str) -> int:
     return value
 
 
+def side(text: str) -> int:
+    """Return the points per axis of a square plane (an argparse type)."""
+    value = int(text)
+    if not 2 <= value <= MOST_PLANE_POINTS:
+        raise argparse.ArgumentTypeError(f"must be from 2 to {MOST_PLANE_POINTS}")
+    return value
+
+
 def seed(text: str) -> int:
     """Return a whole number of at least 0 (an argparse type)."""
     value = int(text)

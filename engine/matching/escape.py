@@ -27,6 +27,7 @@ def escaped(
     escapes: int,
     *,
     climber: Climber,
+    max_sweeps: int = 100,
     progress: Progress | None = None,
 ) -> Descent:
     """Return the best optimum met on a number of escapes from one that was found.
@@ -37,6 +38,7 @@ def escaped(
         generator: draws what is disturbed, and the order of each sweep.
         escapes: how often something is disturbed.
         climber: climbs on this problem.
+        max_sweeps: at most this many sweeps after each disturbance.
         progress: called after each escape with its number and the best objective.
 
     Returns:
@@ -55,6 +57,7 @@ def escaped(
             generator,
             problem.objective(start),
             stale={head, *problem.neighbours[head]},
+            max_sweeps=max_sweeps,
         )
         if (reached := problem.objective(climbed.perms)) > objective:
             best, objective = climbed.perms, reached
@@ -77,7 +80,10 @@ def shuffled(p: Tensor, generator: torch.Generator) -> Tensor:
     n = p.shape[-1]
     row = int(torch.randint(len(p), (), generator=generator)) if p.dim() == 2 else ...
     chosen = torch.randperm(n, generator=generator)[: max(2, round(SHARE * n))].to(p.device)
-    order = torch.randperm(len(chosen), generator=generator).to(p.device)
+    same = torch.arange(len(chosen))
+    order = torch.randperm(len(chosen), generator=generator)
+    while len(chosen) > 1 and torch.equal(order, same):  # half of all draws where two are shuffled
+        order = torch.randperm(len(chosen), generator=generator)
     found = p.clone()
-    found[row, chosen] = p[row, chosen[order]]
+    found[row, chosen] = p[row, chosen[order.to(p.device)]]
     return found

@@ -102,7 +102,7 @@ def match_weights(
         stopped = starts[-1].stop_reason
         if escapes and stopped is not StopReason.CANCELLED:
             swept = sum(start.sweeps for start in starts)
-            best = _escaped(problem, best, seed, escapes, swept, progress, should_stop)
+            best = _escaped(problem, best, seed, escapes, swept, max_sweeps, progress, should_stop)
             stopped = best.stop_reason
         objective = problem.objective(best.perms)
     return MatchResult(
@@ -160,6 +160,7 @@ def _escaped(
     seed: int,
     escapes: int,
     swept: int,
+    max_sweeps: int,
     progress: Progress | None,
     should_stop: ShouldStop | None,
 ) -> Descent:
@@ -167,7 +168,15 @@ def _escaped(
     told = None if progress is None else _counted_from(swept, progress)
     draws = torch.Generator().manual_seed(seed)
     with Climber(problem, should_stop=should_stop) as climber:
-        return escaped(problem, found, draws, escapes, climber=climber, progress=told)
+        return escaped(
+            problem,
+            found,
+            draws,
+            escapes,
+            climber=climber,
+            max_sweeps=max_sweeps,
+            progress=told,
+        )
 
 
 def first_start(problem: Problem, should_stop: ShouldStop | None = None) -> Perms:

@@ -13,12 +13,7 @@ from engine.errors import MatchingError
 from engine.matching.methods import find_method
 from engine.repair.catalogue import REPAIRS
 from engine.runs.spec import DataSpec, Options, Part, Samples, Seed, Sha256, Spec, register_spec
-
-
-def _odd(points: int) -> int:
-    if points % 2 == 0:
-        raise ValueError(f"an odd number is needed, so that λ = ½ is a point; try {points + 1}")
-    return points
+from engine.runs.spec_fields import odd
 
 
 def _ordered(repairs: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,7 +66,7 @@ class MethodsSpec(Spec):
     seed: Seed = 0
     methods: Annotated[tuple[MethodSpec, ...], Field(min_length=1, max_length=32)]
     repairs: Annotated[tuple[str, ...], AfterValidator(_ordered)] = ()
-    line_points: Annotated[int, Field(strict=True, ge=3, le=1001), AfterValidator(_odd)] = 25
+    line_points: Annotated[int, Field(strict=True, ge=3, le=1001), AfterValidator(odd)] = 25
     repair_samples: Annotated[Samples, Field(ge=2)] = 1000
     overrides: Options = Field(default_factory=dict, validate_default=True)
 

@@ -23,6 +23,7 @@ from engine.runs.spec import (
     Spec,
     register_spec,
 )
+from engine.runs.spec_fields import check_rectangle, odd, side
 
 MOST_BENDS, MOST_EPOCHS, MOST_RATE = 8, 100_000, 1e6
 USUAL_METHOD = "weight"
@@ -34,18 +35,6 @@ def _method(key: str) -> str:
         return find_method(key).key
     except MatchingError as error:
         raise ValueError(str(error)) from None
-
-
-def _odd(points: int) -> int:
-    if points % 2 == 0:
-        raise ValueError(f"an odd number is needed, so that t = ½ is a point; try {points + 1}")
-    return points
-
-
-def _side(points: int) -> int:
-    if 0 < points < 3:
-        raise ValueError("Input should be 0 (no plane) or from 3 to 257")
-    return points
 
 
 class PathSpec(Spec):
@@ -72,8 +61,8 @@ class PathSpec(Spec):
     method: Annotated[str, Field(max_length=40), AfterValidator(_method)] = USUAL_METHOD
     options: Options = Field(default_factory=dict, validate_default=True)
     seed: Seed = 0
-    points: Annotated[int, Field(strict=True, ge=3, le=1001), AfterValidator(_odd)] = 25
-    plane_points: Annotated[int, Field(strict=True, ge=0, le=257), AfterValidator(_side)] = 25
+    points: Annotated[int, Field(strict=True, ge=3, le=1001), AfterValidator(odd)] = 25
+    plane_points: Annotated[int, Field(strict=True, ge=0, le=257), AfterValidator(side)] = 25
     extent: Extent | None = None
     reset: StrictBool | None = None
     reset_samples: Samples = 1000
@@ -97,9 +86,7 @@ class PathSpec(Spec):
             object.__setattr__(self, "method", USUAL_METHOD)
         object.__setattr__(self, "options", MappingProxyType(own))
         if self.extent is not None:
-            u0, u1, v0, v1 = self.extent
-            if u0 >= u1 or v0 >= v1:
-                raise ValueError(f"extent {self.extent} is empty; allowed: u0 < u1 and v0 < v1")
+            check_rectangle(self.extent)
         return self
 
 

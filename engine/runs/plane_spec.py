@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, model_validator
 
@@ -21,13 +21,14 @@ from engine.runs.spec import (
     Spec,
     register_spec,
 )
+from engine.runs.spec_fields import check_rectangle
 
 KINDS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {"three": (3, 3), "random": (1, 1), "pca": (3, 128), "hessian": (1, 1)}
 )
 """Kind → how many models it takes, at least and at most; as in `engine.studies`."""
 
-# What a kind alone asks; elsewhere it changes no number and is dropped.
+# What a kind alone asks; elsewhere it changes no number: once checked, it is the default.
 OWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "scaling": ("random",),
@@ -66,14 +67,6 @@ class PlaneSpec(Spec):
     reset_samples: Annotated[Samples, Field(ge=2)] = 1000
     overrides: Options = Field(default_factory=dict, validate_default=True)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _settled(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("plane") not in KINDS:
-            return values
-        kind = values["plane"]
-        return {n: v for n, v in values.items() if kind in OWN.get(n, (kind,))}
-
     @model_validator(mode="after")
     def _possible(self) -> PlaneSpec:
         fewest, most = KINDS[self.plane]
@@ -81,9 +74,10 @@ class PlaneSpec(Spec):
             wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
             raise ValueError(f"models: a {self.plane} plane takes {wanted}, not {len(self.models)}")
         if self.extent is not None:
-            u0, u1, v0, v1 = self.extent
-            if u0 >= u1 or v0 >= v1:
-                raise ValueError(f"extent {self.extent} is empty; allowed: u0 < u1 and v0 < v1")
+            check_rectangle(self.extent)
+        for name, kinds in OWN.items():
+            if self.plane not in kinds:
+                object.__setattr__(self, name, type(self).model_fields[name].default)
         return self
 
 

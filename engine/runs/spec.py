@@ -38,6 +38,7 @@ from engine.runs.spec_fields import (
     Samples,
     Seed,
     Sha256,
+    check_rectangle,
     odd,
     side,
 )
@@ -181,9 +182,7 @@ class CompareSpec(Spec):
 
     @model_validator(mode="after")
     def _has_area(self) -> CompareSpec:
-        u0, u1, v0, v1 = self.extent
-        if u0 >= u1 or v0 >= v1:
-            raise ValueError(f"extent {self.extent} is empty; allowed: u0 < u1 and v0 < v1")
+        check_rectangle(self.extent)
         return self
 
     @model_validator(mode="after")

@@ -34,7 +34,9 @@ def _freeze(options: Mapping[str, Any]) -> Mapping[str, Any]:
 def odd(points: int) -> int:
     """Return a number of points if it is odd."""
     if points % 2 == 0:
-        raise ValueError(f"an odd number is needed, so that λ = ½ is a point; try {points + 1}")
+        raise ValueError(
+            f"an odd number is needed, so that the midpoint is a point; try {points + 1}"
+        )
     return points
 
 
@@ -43,6 +45,13 @@ def side(points: int) -> int:
     if 0 < points < 3:
         raise ValueError("Input should be 0 (no plane) or from 3 to 257")
     return points
+
+
+def check_rectangle(extent: tuple[float, float, float, float]) -> None:
+    """Raise ValueError where an extent leaves no area."""
+    u0, u1, v0, v1 = extent
+    if u0 >= u1 or v0 >= v1:
+        raise ValueError(f"extent {extent} is empty; allowed: u0 < u1 and v0 < v1")
 
 
 def power_of_two(points: int) -> int:

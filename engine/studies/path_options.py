@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.errors import SpecError
+from engine.studies.extent import check_extent
 from engine.studies.methods_options import MethodChoice
 from engine.studies.options import CompareOptions
 from engine.training.bend_options import BendOptions
@@ -42,7 +43,7 @@ class PathOptions:
         family: choices that a state dict does not show (`engine.families.recognise`).
 
     Raises:
-        SpecError: there is no such end, or a number of points is not possible.
+        SpecError: there is no such end, or a number of points or the extent is not possible.
         TrainingError: a value of the training makes no sense.
         MatchingError: there is no such method or option.
     """
@@ -75,6 +76,7 @@ class PathOptions:
     def __post_init__(self) -> None:
         if self.end not in (B, PI_B, BOTH):
             raise SpecError(f"a path ends at {B}, {PI_B} or {BOTH}, not at {self.end!r}")
+        check_extent(self.extent)
         _ = self.training, self.choice, self.loading
 
     @property

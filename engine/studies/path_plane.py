@@ -55,11 +55,14 @@ class PathPlane:
         models = curved.span.models
         span = Span(NAMES, (models[0], models[-1], models[third]))
         try:
-            extent = curved.options.extent or _extent(curved, third)
-            options = replace(curved.options.loading, extent=extent)
-            study = PlaneStudy.lay_out(program, span, options)
+            around = _extent(curved, third)
         except LandscapeError:
             return PathPlane(curved, None, third, ON_THE_LINE)
+        options = replace(curved.options.loading, extent=curved.options.extent or around)
+        try:
+            study = PlaneStudy.lay_out(program, span, options)
+        except LandscapeError as error:
+            return PathPlane(curved, None, third, str(error))
         if study.plane.degenerate:
             return PathPlane(curved, None, third, ON_THE_LINE)
         renamed = {

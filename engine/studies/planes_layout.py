@@ -130,7 +130,7 @@ _ARRAYS = ("values", "vectors", "residuals")
 
 
 def _kept(arrays: Mapping[str, np.ndarray] | None, size: int) -> Eigenpairs | None:
-    """Return the eigenpairs that were kept; None where they are of another model or none."""
+    """Return the eigenpairs that were kept; None where they are of another size or none."""
     if arrays is None or np.shape(arrays.get("vectors", ())) != (2, size):
         return None
     try:

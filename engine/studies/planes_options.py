@@ -10,6 +10,7 @@ from typing import Any, Literal
 from engine.errors import SpecError
 from engine.landscape.direction import SCALINGS, Scaling
 from engine.landscape.grid import Extent
+from engine.studies.extent import check_extent
 from engine.studies.options import CompareOptions
 
 Kind = Literal["three", "random", "pca", "hessian"]
@@ -19,6 +20,7 @@ KINDS: Mapping[str, tuple[int, int]] = MappingProxyType(
 """Kind → how many checkpoints it takes, at least and at most."""
 MATCHED = ("three", "pca")
 SPLITS = ("test", "train")
+MOST_POINTS = 257  # per axis; more show nothing more and take days
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class PlanesOptions:
     """How a plane is laid out and what is evaluated on it.
 
     Args:
-        resolution: grid points per axis, at least 2.
+        resolution: grid points per axis, 2 to 257.
         extent: (u from, u to, v from, v to) in the plane's own unit; None chooses by kind.
         seed: of random directions, of the eigensolver's start, of matching.
         scaling: random directions get the model's norm by "filter", "layer" or as a whole
@@ -75,6 +77,11 @@ class PlanesOptions:
     def __post_init__(self) -> None:
         if self.resolution < 2:
             raise SpecError(f"resolution={self.resolution} is not possible: give at least 2 points")
+        if self.resolution > MOST_POINTS:
+            raise SpecError(
+                f"resolution={self.resolution} is not possible: give at most {MOST_POINTS} points"
+            )
+        check_extent(self.extent)
         if self.scaling not in SCALINGS:
             raise SpecError(f"there is no scaling {self.scaling!r}; there are {_list(SCALINGS)}")
         if self.split not in SPLITS:

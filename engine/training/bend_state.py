@@ -48,7 +48,10 @@ def restored(
     optimiser: torch.optim.Optimizer,
     steps: int,
 ) -> Reached | None:
-    """Put what was kept into the bends and their optimiser; None where it is of something else.
+    """Put what was kept into the bends and their optimiser; None where it has another form.
+
+    Shapes, dtype and number of steps are all that is compared: who keeps it sees to it that it is
+    of the same models, samples and options, as a run's own folder does.
 
     Args:
         kept: from `state_arrays`.

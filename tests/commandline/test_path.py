@@ -10,6 +10,7 @@ from torch import nn
 
 from engine.checkpoints import read_checkpoint, write_checkpoint
 from engine.commandline import main
+from engine.errors import TrainingError
 
 QUICK = ["--samples", "40", "--batch-size", "20", "--epochs", "2", "--points", "3", "--plane", "0"]
 
@@ -69,7 +70,8 @@ def test_a_diverged_training_is_told_and_ends_with_1(networks, capsys):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--bends", "0"], "a curve takes 1 to 8 bends, not 0"),
+        (["--bends", "9"], "a curve takes 1 to 8 bends, not 9"),
+        (["--extent=1,0,0,1"], "is no rectangle"),
         (["--batch-size", "50"], "the batch size 50 is larger than the training data (40 samples)"),
         (["--start", "x", "--bends", "2"], "--start was given 1 times for 2 bends"),
         (["-o", "{first}"], "is a file; name a folder"),
@@ -80,3 +82,23 @@ def test_errors_are_one_sentence(extra, message, networks, capsys):
     given = [text.replace("{first}", networks[0]) for text in extra]
     assert main(["path", *networks, *QUICK, *given]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["--bends", "--epochs", "--batch-size"])
+def test_counts_are_positive(name, networks, capsys):
+    with pytest.raises(SystemExit):
+        main(["path", *networks, name, "0"])
+    assert "must be at least 1" in capsys.readouterr().err
+
+
+def test_the_extent_of_the_plane_and_the_reset_are_passed_on(networks, monkeypatch):
+    seen = {}
+
+    def told(*_, options, **more):
+        seen["options"] = options
+        raise TrainingError("seen")
+
+    monkeypatch.setattr("engine.commandline.path.path", told)
+    assert main(["path", *networks, "--extent=-1,2,-1,1", "--no-reset"]) == 1
+    assert seen["options"].extent == (-1, 2, -1, 1)
+    assert seen["options"].reset is False

@@ -63,10 +63,17 @@ def test_json(networks, capsys):
         (["three", "none.pt", "none.pt"], "takes 3 checkpoints, not 2"),
         (["random", "none.pt", "--matched"], "nothing to match"),
         (["random", "none.pt", "--extent=1,2"], "extent takes four numbers"),
-        (["random", "none.pt", "--points", "1"], "resolution=1 is not possible"),
+        (["random", "none.pt", "--extent=1,0,0,1"], "is no rectangle"),
         (["hessian", "none.pt", "--most-products", "3"], "at least 50 products"),
     ],
 )
 def test_errors_are_one_sentence(arguments, message, capsys):
     assert main(["plane", *arguments]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("points", ["1", "258"])
+def test_a_grid_has_a_largest_side(points, capsys):
+    with pytest.raises(SystemExit):
+        main(["plane", "random", "none.pt", "--points", points])
+    assert "must be from 2 to 257" in capsys.readouterr().err

@@ -77,6 +77,27 @@ def test_a_share_of_the_units_is_shuffled_and_nested_ones_in_one_row():
     assert int((other != rows).any(1).sum()) <= 1
 
 
+def test_two_units_never_stay_as_they_were():
+    p = torch.tensor([1, 0])
+    assert all(not torch.equal(shuffled(p, generator(seed)), p) for seed in range(20))
+
+
+def test_the_most_sweeps_hold_after_each_disturbance(monkeypatch):
+    problem = problem_of("mixed", 3)
+    asked = []
+    climb = Climber.climb
+
+    def told(self, *given, **more):
+        asked.append(more["max_sweeps"])
+        return climb(self, *given, **more)
+
+    found = coordinate_descent(problem, problem.identity(), generator(0))
+    monkeypatch.setattr(Climber, "climb", told)
+    with Climber(problem) as climber:
+        escaped(problem, found, generator(0), 3, climber=climber, max_sweeps=2)
+    assert asked == [2, 2, 2]
+
+
 def test_cancelling_keeps_the_best_so_far():
     problem, asked = problem_of("mixed", 3), 0
 

@@ -12,6 +12,7 @@ def test_it_names_every_paper_and_shows_the_builtin_plane(installation, app):
     app.switch_page("pages/guide.py").run()
     assert not app.exception
     text = words(app)
+    assert "most curved" in text and "whose bends are trained" in text
     for paper in PAPERS:
         assert paper in text
     assert len(charts(app)) == 1

@@ -96,7 +96,7 @@ def test_one_question_has_one_name() -> None:
         ({"end": "c"}, "end: .*'b', 'pi_b' or 'both'"),
         ({"bends": 0}, "bends: .*greater than or equal to 1"),
         ({"rate": 0.0}, "rate: .*greater than 0"),
-        ({"points": 4}, "points: an odd number is needed, so that t = ½ is a point; try 5"),
+        ({"points": 4}, "points: an odd number is needed, so that the midpoint is a point; try 5"),
         ({"plane_points": 2}, "plane_points: .*0 .no plane. or from 3 to 257"),
         ({"method": "glue"}, "method: there is no matching method 'glue'"),
         ({"end": "pi_b", "options": {"glue": 1}}, "options: weight matching has no option glue"),

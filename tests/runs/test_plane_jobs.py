@@ -107,6 +107,7 @@ def test_the_spec_knows_what_the_study_knows() -> None:
         ({"resolution": 2}, "resolution: .* greater than or equal to 3"),
         ({"extent": (1, 0, 0, 1)}, r"extent \(1.0, 0.0, 0.0, 1.0\) is empty"),
         ({"scaling": "glue"}, "scaling: Input should be 'filter', 'layer' or 'model'"),
+        ({"tolerance": -5, "matched": True}, "tolerance: .* greater than 0"),
         ({"plane": "hessian", "tolerance": 0}, "tolerance: .* greater than 0"),
     ],
 )

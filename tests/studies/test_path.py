@@ -15,6 +15,7 @@ from engine.checkpoints import Checkpoint, fingerprint, read_checkpoint
 from engine.errors import (
     CancelledError,
     DataError,
+    LandscapeError,
     MatchingError,
     MismatchError,
     SpecError,
@@ -25,6 +26,7 @@ from engine.program import capture
 from engine.studies import MemoryTiles
 from engine.studies.path import path
 from engine.studies.path_options import PathOptions
+from engine.studies.plane import PlaneStudy
 from tests.studies.test_compare import DATA, checkpoint, dataset, network
 
 OPTIONS = PathOptions(epochs=2, batch_size=20, rate=0.01, points=5, plane_points=4)
@@ -273,7 +275,18 @@ def test_given_starts_are_where_the_bends_begin(pair):
         path(*pair, options=replace(OPTIONS, end="both"), data=DATA, start=[begun])
 
 
+def test_why_there_is_no_plane_is_said_as_it_is(pair, monkeypatch):
+    def refused(*_):
+        raise LandscapeError("The grid is too fine.")
+
+    monkeypatch.setattr(PlaneStudy, "lay_out", refused)
+    told = path(*pair, options=OPTIONS, data=DATA).summary["paths"]["b"]
+    assert told["plane"]["problem"] == "The grid is too fine."
+
+
 def test_what_cannot_be_asked_is_refused(pair):
+    with pytest.raises(SpecError, match=r"extent \(1, 0, 0, 1\) is no rectangle"):
+        PathOptions(extent=(1, 0, 0, 1))
     with pytest.raises(SpecError, match="ends at b, pi_b or both, not at 'c'"):
         PathOptions(end="c")
     with pytest.raises(TrainingError, match="takes 1 to 8 bends, not 0"):

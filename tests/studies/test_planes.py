@@ -224,6 +224,10 @@ def test_a_kind_takes_its_number_of_checkpoints(kind, count, more, message):
     ("values", "message"),
     [
         ({"resolution": 1}, "resolution=1 is not possible"),
+        ({"resolution": 258}, "give at most 257 points"),
+        ({"extent": (0, 1, 1, 1)}, "is no rectangle"),
+        ({"extent": (0, 1, 0, math.inf)}, "is no rectangle"),
+        ({"extent": (0, 1)}, "extent takes four numbers, U0,U1,V0,V1, not 2"),
         ({"scaling": "unit"}, "no scaling 'unit'; there are filter, layer, model"),
         ({"split": "both"}, "no split 'both'"),
         ({"hessian_samples": 0}, "at least 1 sample, not 0"),
