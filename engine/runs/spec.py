@@ -173,11 +173,10 @@ class CompareSpec(Spec):
     @classmethod
     def _square(cls, values: Any) -> Any:
         """Leave out rows that are as many as columns, or of no plane: it is the same question."""
-        if not isinstance(values, dict):
-            return values
-        columns = values.get("plane_points", 25)
-        if columns == 0 or values.get("plane_rows") == columns:
-            return {name: value for name, value in values.items() if name != "plane_rows"}
+        if isinstance(values, dict):
+            columns = values.get("plane_points", 25)
+            if columns == 0 or values.get("plane_rows") == columns:
+                return {name: value for name, value in values.items() if name != "plane_rows"}
         return values
 
     @model_validator(mode="after")
