@@ -14,7 +14,8 @@ app: $(VENV)/app.stamp
 
 test: $(VENV)/dev.stamp lint
 	@tests/browser/install_browser.sh
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/browser
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -7,8 +7,8 @@ import torch
 
 torch.set_num_threads(1)
 
-LONG = ("tests/browser/", "tests/runs/")
-"""Folders whose files take longest: begun first, or one process would end with them alone."""
+LONG = "tests/runs/"
+"""The folder whose files take longest: begun first, or one process would end with them alone."""
 
 
 @pytest.hookimpl(trylast=True)
