@@ -140,7 +140,13 @@ class LocalExecutor:
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                # Threads that wait must sleep: beside a browser that draws, spinning ones make a
+                # small network many times slower.
+                env={
+                    "OMP_WAIT_POLICY": "PASSIVE",
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(paths),
+                },
                 start_new_session=True,
             )
         self._children[lane] = (child, time.monotonic())

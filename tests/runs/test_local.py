@@ -50,6 +50,24 @@ def test_a_worker_killed_in_mid_run_is_replaced_and_the_result_is_identical(
     ).read_bytes()
 
 
+@pytest.mark.parametrize(("own", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_of_a_worker_sleep_unless_the_user_says_otherwise(
+    store: Store,
+    executor: LocalExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    own: str | None,
+    expected: str,
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if own is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    store.submit(SlowSpec(tiles=400, delay=0.02))
+    executor.ensure_worker()
+    wait_for(lambda: store.index.worker("compute") is not None)
+    given = Path(f"/proc/{worker_pid(store)}/environ").read_bytes().split(b"\0")
+    assert f"OMP_WAIT_POLICY={expected}".encode() in given
+
+
 def test_a_run_that_kills_its_worker_twice_has_failed(
     store: Store, executor: LocalExecutor
 ) -> None:
