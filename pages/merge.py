@@ -9,6 +9,7 @@ from engine.figures.merge import merge_headline
 from engine.runs import MergeSpec, RunStatus
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
+from pages.ui.ask import ask
 from pages.ui.inspect_shown import show_elsewhere
 from pages.ui.launch import through_app
 from pages.ui.literal import literal
@@ -55,18 +56,7 @@ def _press() -> None:
 def start(spec: MergeSpec, names: list[str], here: ShownMerge) -> None:
     """Ask the run and go to its address, unless its answer is on the page already."""
     title = f"{names[0]} + {names[1]}" if len(names) == 2 else f"{names[0]} + {len(names) - 1} more"
-    try:
-        run_id = access.submit(spec, title)
-    except BasinscopeError as error:
-        st.error(literal(error))
-        return
-    if run_id == here.run_id and here.result is not None:
-        st.toast("The store has the answer to this very question: it is the one shown.")
-        return
-    st.session_state[keys.MERGE_SEEN] = run_id
-    st.session_state[keys.FILLED_FROM] = filled_from(run_id)
-    st.query_params[keys.RUN] = run_id
-    st.rerun()
+    ask(spec, title, here, keys.MERGE_SEEN, filled_from)
 
 
 @st.fragment(run_every=POLL)

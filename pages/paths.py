@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.errors import BasinscopeError
 from engine.runs import PathSpec
-from pages.ui import engine_access as access
 from pages.ui import keys, settings
+from pages.ui.ask import ask
 from pages.ui.inspect_shown import show_elsewhere
 from pages.ui.launch import through_app
 from pages.ui.literal import literal
@@ -57,18 +56,8 @@ def start(spec: PathSpec, pair: Pair, here: ShownPath) -> None:
     """Ask the run and go to its address, unless its answer is on the page already."""
     assert pair.a.info is not None
     assert pair.b.info is not None
-    try:
-        run_id = access.submit(spec, f"{pair.a.info.name} ⤳ {pair.b.info.name}")
-    except BasinscopeError as error:
-        st.error(literal(error))
-        return
-    if run_id == here.run_id and here.result is not None:
-        st.toast("The store has the answer to this very question: it is the one shown.")
-        return
-    st.session_state[keys.PATH_SEEN] = run_id
-    st.session_state[keys.FILLED_FROM] = filled_from(run_id)
-    st.query_params[keys.RUN] = run_id
-    st.rerun()
+    title = f"{pair.a.info.name} ⤳ {pair.b.info.name}"
+    ask(spec, title, here, keys.PATH_SEEN, filled_from)
 
 
 through_app()

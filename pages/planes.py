@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.errors import BasinscopeError
 from engine.figures.planes import KINDS
 from engine.runs import PlaneSpec
-from pages.ui import engine_access as access
 from pages.ui import keys, settings
+from pages.ui.ask import ask
 from pages.ui.inspect_shown import show_elsewhere
 from pages.ui.launch import through_app
 from pages.ui.literal import literal
@@ -64,18 +63,8 @@ def _press() -> None:
 def start(spec: PlaneSpec, name: str, here: ShownPlane) -> None:
     """Ask the run and go to its address, unless its answer is on the page already."""
     more = f" and {len(spec.models) - 1} more" if len(spec.models) > 1 else ""
-    try:
-        run_id = access.submit(spec, f"{KINDS[spec.plane]}: {name}{more}")
-    except BasinscopeError as error:
-        st.error(literal(error))
-        return
-    if run_id == here.run_id and here.result is not None:
-        st.toast("The store has the answer to this very question: it is the one shown.")
-        return
-    st.session_state[keys.PLANES_SEEN] = run_id
-    st.session_state[keys.FILLED_FROM] = filled_from(run_id)
-    st.query_params[keys.RUN] = run_id
-    st.rerun()
+    title = f"{KINDS[spec.plane]}: {name}{more}"
+    ask(spec, title, here, keys.PLANES_SEEN, filled_from)
 
 
 through_app()

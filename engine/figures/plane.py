@@ -219,7 +219,8 @@ def _add_models(figure: go.Figure, summary: Summary, colours: Palette, split: st
 def _add_legend(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look) -> None:
     """Explain the dashed outline, losses over the cap and crosses, where there are any.
 
-    An annotation, since a legend cannot be tied to a plot area of fixed aspect.
+    An annotation, since a legend cannot be tied to a plot area of fixed aspect. It stands in the
+    upper corner: A and B lie near the lower edge, where it would cover them on a phone.
     """
     names = {getattr(trace, "name", None) for trace in figure.data}
     threshold = (summary.get("basins") or {}).get("threshold")
@@ -232,11 +233,11 @@ def _add_legend(figure: go.Figure, arrays: Arrays, summary: Summary, look: Look)
         figure.add_annotation(
             text="<br>".join(lines),
             x=0.012,
-            y=0.012,
+            y=0.988,
             xref="x domain",
             yref="y domain",
             xanchor="left",
-            yanchor="bottom",
+            yanchor="top",
             align="left",
             showarrow=False,
             bgcolor="rgba(20,16,40,.62)",  # dark in both themes: the outline is white

@@ -9,12 +9,14 @@ import streamlit as st
 from engine.runs import CompareSpec
 from pages.ui import keys
 
-STATISTICS_WORDS = {
-    None: "BatchNorm reset where there is one",
-    True: "BatchNorm reset",
-    False: "interpolated like weights",
-    "repair": "REPAIR",
+STATISTICS = {
+    "usual": ("BatchNorm reset where there is one", {"reset": None}),
+    "reset": ("BatchNorm reset", {"reset": True}),
+    "interpolate": ("interpolated like weights", {"reset": False}),
+    "repair": ("REPAIR", {"statistics": "repair"}),
 }
+"""Each choice: its words, and the fields of a spec that it is. None is no choice to Streamlit."""
+
 NO_BATCH_NORM = "This network has no BatchNorm to reset; REPAIR rescales its channels all the same."
 RESET_HELP = (
     "Between two networks the BatchNorm statistics of neither are right: the barrier then shows "
@@ -27,12 +29,12 @@ def statistics_settings(batch_norm: bool) -> None:
     """Draw what is done to the statistics of channels at every point, and on how many samples."""
     chosen = st.selectbox(
         "Statistics at every point",
-        list(STATISTICS_WORDS),
-        format_func=STATISTICS_WORDS.__getitem__,
+        list(STATISTICS),
+        format_func=lambda choice: STATISTICS[choice][0],
         key=keys.STATISTICS,
         help=RESET_HELP if batch_norm else NO_BATCH_NORM,
     )
-    used = (batch_norm and chosen is not False) or chosen == "repair"
+    used = (batch_norm and chosen != "interpolate") or chosen == "repair"
     st.number_input(
         "Training samples for them",
         min_value=1,
@@ -43,12 +45,13 @@ def statistics_settings(batch_norm: bool) -> None:
     )
 
 
-def chosen_statistics(spec: CompareSpec | None) -> bool | str | None:
+def chosen_statistics(spec: CompareSpec | None) -> str:
     """Return the choice that a run was asked with."""
-    return (spec.statistics or spec.reset) if spec is not None else None
+    if spec is None or (spec.statistics is None and spec.reset is None):
+        return "usual"
+    return spec.statistics or ("reset" if spec.reset else "interpolate")
 
 
 def statistics_fields() -> dict[str, Any]:
     """Return the fields of a spec that the choice describes."""
-    asked = st.session_state.get(keys.STATISTICS)
-    return {"statistics": asked} if asked == "repair" else {"reset": asked}
+    return dict(STATISTICS[st.session_state.get(keys.STATISTICS, "usual")][1])

@@ -70,6 +70,9 @@ def test_basins_are_outlined_at_their_threshold():
     (trace,) = traces(plane_figure(ARRAYS, SUMMARY), OUTLINE)
     assert trace.contours.start == pytest.approx(np.log10(SUMMARY["basins"]["threshold"]))
     assert not traces(plane_figure(ARRAYS, SUMMARY, basins=False), OUTLINE)
+    (legend,) = (n for n in plane_figure(ARRAYS, SUMMARY).layout.annotations if OUTLINE in n.text)
+    # In the upper corner: A and B lie near the lower edge.
+    assert (legend.yanchor, legend.y > 0.9) == ("top", True)
     assert not traces(plane_figure(ARRAYS, {**SUMMARY, "basins": None}), OUTLINE)
 
 
