@@ -33,7 +33,7 @@ def sidebar(here: ShownMerge) -> None:
     with st.expander("Data"):
         settings.data_settings()
     st.number_input("Seed", min_value=0, step=1, key=keys.SEED)
-    spec, problem = wanted(models, reading)
+    spec, problem = wanted(models, reading, here.spec)
     st.button(
         "Merge",
         key=keys.MERGE_START,

@@ -16,6 +16,7 @@ from pages.ui.path_choice import choose_curve, fill, filled_from, wanted
 from pages.ui.path_progress import show_path_ended, show_path_progress
 from pages.ui.path_result import show_path
 from pages.ui.path_shown import ShownPath, as_comparison, list_paths, shown_path
+from pages.ui.sidebar import has_batch_norm
 
 WELCOME = (
     "Choose two networks of one architecture in the sidebar and press **Find a path**. The bends "
@@ -29,10 +30,10 @@ def sidebar(here: ShownPath) -> None:
     fill(here.spec, here.run_id)
     pair = choose_pair(as_comparison(here.spec))
     show_pair(pair, None)
-    choose_curve()
+    choose_curve(has_batch_norm(pair))
     with st.expander("Data"):
         settings.data_settings()
-    spec, problem = wanted(pair)
+    spec, problem = wanted(pair, here.spec)
     st.button(
         "Find a path",
         key=keys.PATH_START,

@@ -40,7 +40,7 @@ def sidebar(here: ShownPlane) -> None:
         choose_options(kind, any(has_batch_norm(info) for info in models))
     with st.expander("Data"):
         settings.data_settings()
-    spec, problem = wanted(kind, models, reading)
+    spec, problem = wanted(kind, models, reading, here.spec)
     st.button(
         "Draw the plane",
         key=keys.PLANES_START,

@@ -13,6 +13,7 @@ from engine.repair.catalogue import REPAIRS, RESET
 from engine.runs import CheckpointInfo, MergeSpec
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
+from pages.ui.kept import kept, kept_options
 from pages.ui.many_models import Chooser, choose_many, has_batch_norm
 from pages.ui.merge_shown import as_comparison
 
@@ -21,22 +22,10 @@ NO_BATCH_NORM = "These networks have no BatchNorm: nothing to reset."
 CHOOSER = Chooser(keys.MERGE_MODELS, keys.MERGE_FILES, keys.MERGE_READING)
 
 
-# What Explore alone draws: Streamlit forgets it when the page changes.
-ELSEWHERE = {
-    keys.RESTARTS: 1,
-    keys.PLANE_POINTS: 25,
-    keys.LINE_POINTS: 25,
-    keys.RESET: None,
-    keys.RESET_SAMPLES: 1000,
-}
-
-
 def fill(spec: MergeSpec | None, run_id: str | None) -> None:
     """Set every choice to those of the run shown; else to the built-in pair and the defaults."""
     state = st.session_state
     settings.fill(as_comparison(spec), filled_from(run_id))
-    for key, default in ELSEWHERE.items():
-        state.setdefault(key, default)
     if keys.MERGE_MODELS in state and state.get(keys.MERGE_SEEN) == run_id:
         return
     state[keys.MERGE_SEEN] = run_id
@@ -85,8 +74,16 @@ def choose_method(models: list[CheckpointInfo]) -> None:
         )
 
 
-def wanted(models: list[CheckpointInfo], reading: bool) -> tuple[MergeSpec | None, str | None]:
-    """Return the spec that Run would ask, or why it cannot be asked."""
+def wanted(
+    models: list[CheckpointInfo], reading: bool, shown: MergeSpec | None
+) -> tuple[MergeSpec | None, str | None]:
+    """Return the spec that Run would ask, or why it cannot be asked.
+
+    Args:
+        models: the networks chosen.
+        reading: whether files are still being read.
+        shown: what the run shown asks; what is not drawn is kept of it.
+    """
     if reading:
         return None, "The files are still being read."
     if not FEWEST <= len(models) <= MOST:
@@ -97,14 +94,16 @@ def wanted(models: list[CheckpointInfo], reading: bool) -> tuple[MergeSpec | Non
         return None, problem
     state = st.session_state
     try:
-        chosen = settings.make_spec(models[0].sha256, models[1].sha256)
-        spec = MergeSpec(
-            models=tuple(info.sha256 for info in models),
-            data=chosen.data,
-            seed=chosen.seed,
-            method=state[keys.MERGE_METHOD],
-            repairs=tuple(key for key in REPAIRS if state[keys.MERGE_REPAIR + key]),
-        )
+        method, networks = state[keys.MERGE_METHOD], tuple(info.sha256 for info in models)
+        fields = kept(shown, networks) | {
+            "models": networks,
+            "data": settings.chosen_data(shown),
+            "seed": int(state[keys.SEED]),
+            "method": method,
+            "options": kept_options(shown, method),
+            "repairs": tuple(key for key in REPAIRS if state[keys.MERGE_REPAIR + key]),
+        }
+        spec = MergeSpec(**fields)
     except BasinscopeError as error:
         return None, str(error)
     return spec, None

@@ -10,17 +10,23 @@ from engine.figures.numbers import count
 from engine.figures.path import SHAPES
 from engine.matching.methods import METHODS
 from engine.runs import PathSpec
-from engine.runs.path_spec import MOST_BENDS, MOST_EPOCHS
+from engine.runs.path_spec import MOST_BENDS, MOST_EPOCHS, MOST_RATE
 from pages.ui import keys, settings
-from pages.ui.merge_choice import ELSEWHERE
+from pages.ui.kept import kept, kept_options
+from pages.ui.number_list import read_extent, written
 from pages.ui.pair import Pair
 from pages.ui.pair_cards import architecture
 from pages.ui.path_shown import as_comparison
+from pages.ui.statistics_settings import statistics_fields, statistics_settings
 
 ENDS = {"b": "B", "pi_b": "π(B)", "both": "both"}
 END_HELP = (
     "B as it is; or B with its units in the order that matches A, which computes the same; or one "
     "curve to each, for comparison."
+)
+EXTENT_HELP = (
+    "Of the plane: u from, u to, v from, v to, in units of the ends' distance; empty is a square "
+    "around the curve."
 )
 OPTIMISERS = {"adam": "Adam", "sgd": "SGD, momentum .9"}
 FIELDS = {
@@ -40,14 +46,13 @@ def fill(spec: PathSpec | None, run_id: str | None) -> None:
     """Set every choice to those of the run shown; else to the defaults."""
     state = st.session_state
     settings.fill(as_comparison(spec), filled_from(run_id))
-    for key, default in ELSEWHERE.items():
-        state.setdefault(key, default)
     if state.get(keys.PATH_SEEN) == run_id and all(key in state for key in FIELDS):
         return
     state[keys.PATH_SEEN] = run_id
     for key, name in FIELDS.items():
         usual = PathSpec.model_fields[name].default
         state[key] = usual if spec is None else getattr(spec, name)
+    state[keys.PATH_EXTENT] = written((spec.extent if spec else None) or ())
 
 
 def filled_from(run_id: str | None) -> str:
@@ -55,9 +60,12 @@ def filled_from(run_id: str | None) -> str:
     return f"path {run_id}"
 
 
-def choose_curve() -> None:
-    """Draw the choice of the end, the shape and how the bends are trained."""
-    state = st.session_state
+def choose_curve(batch_norm: bool) -> None:
+    """Draw the choice of the end, the shape and how the bends are trained.
+
+    Args:
+        batch_norm: whether the networks have BatchNorm; unknown counts as yes.
+    """
     st.segmented_control(
         "The curve leads from A to",
         list(ENDS),
@@ -73,61 +81,76 @@ def choose_curve() -> None:
     epochs.number_input("Epochs", 1, MOST_EPOCHS, step=1, key=keys.PATH_EPOCHS)
     rate.number_input(
         "Rate",
-        min_value=1e-8,
-        max_value=1e3,
+        min_value=0.0,
+        max_value=MOST_RATE,
         format="%g",
         key=keys.PATH_RATE,
         help="Held for half of the steps, then falling to a hundredth.",
     )
     st.caption(_steps())
     with st.expander("Training, matching, plane"):
-        st.selectbox(
-            "Optimiser", list(OPTIMISERS), format_func=OPTIMISERS.get, key=keys.PATH_OPTIMISER
-        )
-        st.number_input("Samples per step", min_value=1, step=50, key=keys.PATH_BATCH)
-        st.number_input(
-            "Weight decay",
-            min_value=0.0,
-            max_value=1e3,
-            format="%g",
-            key=keys.PATH_DECAY,
-            help="Of the point on the curve that a step looks at.",
-        )
-        unmatched = state[keys.PATH_END] == "b"
-        st.selectbox(
-            "Matching",
-            list(METHODS),
-            format_func=lambda key: METHODS[key].title,
-            key=keys.PATH_METHOD,
-            disabled=unmatched,
-            help="The curve leads to B as it is: nothing is matched." if unmatched else None,
-        )
-        st.number_input("Seed", min_value=0, step=1, key=keys.SEED)
-        points = state[keys.PLANE_POINTS]
-        st.selectbox(
-            "Plane",
-            sorted({0, *settings.PLANE_CHOICES, points}),
-            format_func=lambda n: f"{n} × {n} points" if n else "none",
-            key=keys.PLANE_POINTS,
-        )
+        _further()
+        statistics_settings(batch_norm, repair=False)
 
 
-def wanted(pair: Pair) -> tuple[PathSpec | None, str | None]:
-    """Return the spec that the button would ask, or why it cannot be asked."""
+def _further() -> None:
+    """Draw what is seldom changed."""
+    state = st.session_state
+    st.selectbox("Optimiser", list(OPTIMISERS), format_func=OPTIMISERS.get, key=keys.PATH_OPTIMISER)
+    st.number_input("Samples per step", min_value=1, step=50, key=keys.PATH_BATCH)
+    st.number_input(
+        "Weight decay",
+        min_value=0.0,
+        max_value=MOST_RATE,
+        format="%g",
+        key=keys.PATH_DECAY,
+        help="Of the point on the curve that a step looks at.",
+    )
+    unmatched = state[keys.PATH_END] == "b"
+    st.selectbox(
+        "Matching",
+        list(METHODS),
+        format_func=lambda key: METHODS[key].title,
+        key=keys.PATH_METHOD,
+        disabled=unmatched,
+        help="The curve leads to B as it is: nothing is matched." if unmatched else None,
+    )
+    st.number_input("Seed", min_value=0, step=1, key=keys.SEED)
+    points = state[keys.PLANE_POINTS]
+    st.selectbox(
+        "Plane",
+        sorted({0, *settings.PLANE_CHOICES, points}),
+        format_func=lambda n: f"{n} × {n} points" if n else "none",
+        key=keys.PLANE_POINTS,
+    )
+    st.text_input(
+        "Extent", key=keys.PATH_EXTENT, help=EXTENT_HELP, placeholder="a square around the curve"
+    )
+
+
+def wanted(pair: Pair, shown: PathSpec | None) -> tuple[PathSpec | None, str | None]:
+    """Return the spec that the button would ask, or why it cannot be asked.
+
+    Args:
+        pair: the networks chosen.
+        shown: what the run shown asks; what is not drawn is kept of it.
+    """
     a, b, state = pair.a.info, pair.b.info, st.session_state
     problem = _problem(pair)
     if problem or a is None or b is None:
         return None, problem
     try:
-        chosen = settings.make_spec(a.sha256, b.sha256)
-        spec = PathSpec(
-            a=chosen.a,
-            b=chosen.b,
-            data=chosen.data,
-            seed=chosen.seed,
-            plane_points=chosen.plane_points,
-            **{name: state[key] for key, name in FIELDS.items()},
-        )
+        fields = kept(shown, (a.sha256, b.sha256)) | {
+            "a": a.sha256,
+            "b": b.sha256,
+            "data": settings.chosen_data(shown),
+            "seed": int(state[keys.SEED]),
+            "plane_points": int(state[keys.PLANE_POINTS]),
+            "extent": read_extent(state[keys.PATH_EXTENT]),
+            "options": kept_options(shown, state[keys.PATH_METHOD]),
+        }
+        fields |= {name: state[key] for key, name in FIELDS.items()} | statistics_fields()
+        spec = PathSpec(**fields)
     except BasinscopeError as error:
         return None, str(error)
     return spec, None

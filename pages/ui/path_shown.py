@@ -52,11 +52,17 @@ def shown_path() -> ShownPath:
 
 
 def as_comparison(spec: PathSpec | None) -> CompareSpec | None:
-    """Return pair, data and seed as the comparison that the sidebar is filled from."""
+    """Return what both ask as the comparison that the sidebar is filled from."""
     if spec is None:
         return None
     return CompareSpec(
-        a=spec.a, b=spec.b, data=spec.data, seed=spec.seed, plane_points=spec.plane_points
+        a=spec.a,
+        b=spec.b,
+        data=spec.data,
+        seed=spec.seed,
+        plane_points=spec.plane_points,
+        reset=spec.reset,
+        reset_samples=spec.reset_samples,
     )
 
 

@@ -14,9 +14,11 @@ from engine.runs import CheckpointInfo, PlaneSpec
 from engine.runs.plane_spec import KINDS as COUNTS
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
+from pages.ui.kept import kept
 from pages.ui.many_models import Chooser, choose_many
-from pages.ui.merge_choice import ELSEWHERE
+from pages.ui.number_list import read_extent, written
 from pages.ui.planes_shown import as_comparison
+from pages.ui.statistics_settings import statistics_fields, statistics_settings
 
 CHOOSER = Chooser(keys.PLANES_MODELS, keys.PLANES_FILES, keys.PLANES_READING)
 HELP = {
@@ -28,15 +30,15 @@ HELP = {
 SCALINGS = {"filter": "each filter", "layer": "each tensor", "model": "all together"}
 EXTENT_HELP = "u from, u to, v from, v to, in the plane's own unit; empty chooses by kind."
 POINTS = (9, 13, 17, 25, 33, 49, 65)
-DEFAULTS: Mapping[str, Any] = {
-    keys.PLANES_BY_NAME: True,
-    keys.PLANES_MATCHED: False,
-    keys.PLANES_SCALING: "filter",
-    keys.PLANES_VECTORS: False,
-    keys.PLANES_HESSIAN: 1000,
-    keys.PLANES_SPLIT: "test",
-    keys.PLANES_POINTS: 25,
-    keys.PLANES_EXTENT: "",
+FIELDS = {
+    keys.PLANES_MATCHED: "matched",
+    keys.PLANES_SCALING: "scaling",
+    keys.PLANES_VECTORS: "vectors",
+    keys.PLANES_HESSIAN: "hessian_samples",
+    keys.PLANES_TOLERANCE: "tolerance",
+    keys.PLANES_PRODUCTS: "most_products",
+    keys.PLANES_SPLIT: "split",
+    keys.PLANES_POINTS: "resolution",
 }
 
 
@@ -44,28 +46,28 @@ def fill(spec: PlaneSpec | None, run_id: str | None) -> None:
     """Set every choice to those of the run shown; else to a built-in network and the defaults."""
     state = st.session_state
     settings.fill(as_comparison(spec), filled_from(run_id))
-    for key, default in ELSEWHERE.items():
-        state.setdefault(key, default)
-    if keys.PLANES_MODELS in state and state.get(keys.PLANES_SEEN) == run_id:
-        for key, default in DEFAULTS.items():  # what a kind does not draw is forgotten
-            state.setdefault(key, default)
+    filled = keys.PLANES_MODELS in state and state.get(keys.PLANES_SEEN) == run_id
+    for key, value in _choices(spec).items():
+        if not filled or key not in state:  # what a kind does not draw, Streamlit forgets
+            state[key] = value
+    if filled:
         return
     state[keys.PLANES_SEEN] = run_id
     pair = access.builtin_pair()
     state[keys.PLANES_MODELS] = list(spec.models) if spec else [pair[0].sha256] if pair else []
     state[keys.PLANES_KIND] = spec.plane if spec else "random"
-    for key, default in DEFAULTS.items():
-        state[key] = default
-    if spec is not None:
-        state[keys.PLANES_BY_NAME] = False  # the run's own order stands
-        state[keys.PLANES_MATCHED] = spec.matched
-        state[keys.PLANES_SCALING] = spec.scaling
-        state[keys.PLANES_VECTORS] = spec.vectors
-        state[keys.PLANES_HESSIAN] = spec.hessian_samples
-        state[keys.PLANES_SPLIT] = spec.split
-        state[keys.PLANES_POINTS] = spec.resolution
-        state[keys.PLANES_EXTENT] = ", ".join(f"{end:g}" for end in spec.extent or ())
-        state[keys.RESET], state[keys.RESET_SAMPLES] = spec.reset, spec.reset_samples
+
+
+def _choices(spec: PlaneSpec | None) -> dict[str, Any]:
+    """Return what is chosen of a plane at first, by the session key of each choice."""
+    usual = {name: field.default for name, field in PlaneSpec.model_fields.items()}
+    chosen = {
+        key: usual[name] if spec is None else getattr(spec, name) for key, name in FIELDS.items()
+    }
+    extent = written((spec.extent if spec else None) or ())
+    # The order of the networks of a trajectory that is shown is its own.
+    by_name = spec is None or spec.plane != "pca"
+    return {**chosen, keys.PLANES_EXTENT: extent, keys.PLANES_BY_NAME: by_name}
 
 
 def filled_from(run_id: str | None) -> str:
@@ -109,9 +111,7 @@ def choose_options(kind: str, batch_norm: bool) -> None:
         )
         st.checkbox("Move biases and norm parameters too", key=keys.PLANES_VECTORS)
     if kind == "hessian":
-        st.number_input(
-            "Training samples of the Hessian", min_value=1, step=500, key=keys.PLANES_HESSIAN
-        )
+        _hessian_options()
     current = st.session_state[keys.PLANES_POINTS]
     st.selectbox(
         "Grid",
@@ -121,21 +121,45 @@ def choose_options(kind: str, batch_norm: bool) -> None:
     )
     st.selectbox("Losses on", ["test", "train"], key=keys.PLANES_SPLIT)
     st.text_input("Extent", key=keys.PLANES_EXTENT, help=EXTENT_HELP, placeholder="chosen by kind")
-    st.selectbox(
-        "Reset BatchNorm statistics",
-        list(settings.RESET_WORDS),
-        format_func=settings.RESET_WORDS.__getitem__,
-        key=keys.RESET,
-        disabled=not batch_norm,
-        help=None if batch_norm else "This network has no BatchNorm: nothing to reset.",
-    )
+    statistics_settings(batch_norm, repair=False)
     st.number_input("Seed", min_value=0, step=1, key=keys.SEED)
 
 
+def _hessian_options() -> None:
+    """Draw what the eigenvectors of the Hessian take."""
+    st.number_input(
+        "Training samples of the Hessian", min_value=1, step=500, key=keys.PLANES_HESSIAN
+    )
+    st.number_input(
+        "Tolerance of the eigenvectors",
+        min_value=0.0,
+        max_value=1.0,
+        format="%g",
+        key=keys.PLANES_TOLERANCE,
+        help="The residual ‖Hv − λv‖ that is allowed, relative to the largest eigenvalue.",
+    )
+    st.number_input(
+        "At most so many products",
+        min_value=50,
+        max_value=100_000,
+        step=100,
+        key=keys.PLANES_PRODUCTS,
+        help="Each differentiates the loss on these samples twice. Where more are needed, the run "
+        "ends and says so.",
+    )
+
+
 def wanted(
-    kind: str, models: Sequence[CheckpointInfo], reading: bool
+    kind: str, models: Sequence[CheckpointInfo], reading: bool, shown: PlaneSpec | None
 ) -> tuple[PlaneSpec | None, str | None]:
-    """Return the spec that the button would ask, or why it cannot be asked."""
+    """Return the spec that the button would ask, or why it cannot be asked.
+
+    Args:
+        kind: of plane.
+        models: the networks chosen.
+        reading: whether files are still being read.
+        shown: what the run shown asks; what is not drawn is kept of it.
+    """
     if reading:
         return None, "The files are still being read."
     fewest, most = COUNTS[kind]
@@ -149,36 +173,19 @@ def wanted(
         return None, problem
     state = st.session_state
     try:
-        chosen = settings.make_spec(models[0].sha256, models[0].sha256)
-        spec = PlaneSpec(
-            plane=kind,
-            models=tuple(info.sha256 for info in models),
-            data=chosen.data,
-            seed=chosen.seed,
-            split=state[keys.PLANES_SPLIT],
-            resolution=int(state[keys.PLANES_POINTS]),
-            extent=_extent(state[keys.PLANES_EXTENT]),
-            scaling=state[keys.PLANES_SCALING],
-            vectors=state[keys.PLANES_VECTORS],
-            matched=state[keys.PLANES_MATCHED],
-            hessian_samples=int(state[keys.PLANES_HESSIAN]),
-            reset=state[keys.RESET],
-            reset_samples=int(state[keys.RESET_SAMPLES]),
-        )
+        networks = tuple(info.sha256 for info in models)
+        fields = kept(shown, networks) | {
+            "plane": kind,
+            "models": networks,
+            "data": settings.chosen_data(shown),
+            "seed": int(state[keys.SEED]),
+            "extent": read_extent(state[keys.PLANES_EXTENT]),
+        }
+        fields |= {name: state[key] for key, name in FIELDS.items()} | statistics_fields()
+        spec = PlaneSpec(**fields)
     except BasinscopeError as error:
         return None, str(error)
     return spec, None
-
-
-def _extent(text: str) -> tuple[float, ...] | None:
-    parts = [part for part in text.split(",") if part.strip()]
-    try:
-        ends = tuple(float(part) for part in parts)
-    except ValueError:
-        ends = ()
-    if parts and len(ends) != 4:
-        raise BasinscopeError("Extent: write four numbers with commas, such as -1, 1, -1, 1.")
-    return ends or None
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -52,10 +52,17 @@ def shown_plane() -> ShownPlane:
 
 
 def as_comparison(spec: PlaneSpec | None) -> CompareSpec | None:
-    """Return data and seed as the comparison that the settings of the sidebar are filled from."""
+    """Return what both ask as the comparison that the sidebar is filled from."""
     if spec is None:
         return None
-    return CompareSpec(a=spec.models[0], b=spec.models[-1], data=spec.data, seed=spec.seed)
+    return CompareSpec(
+        a=spec.models[0],
+        b=spec.models[-1],
+        data=spec.data,
+        seed=spec.seed,
+        reset=spec.reset,
+        reset_samples=spec.reset_samples,
+    )
 
 
 def list_planes(delete_button: Callable[[RunStatus], None] | None = None) -> None:

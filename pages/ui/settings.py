@@ -11,10 +11,12 @@ import streamlit as st
 from engine.data.catalogue import DATASETS
 from engine.errors import BasinscopeError
 from engine.figures.numbers import count
-from engine.runs import CompareSpec, DataSpec
+from engine.runs import CompareSpec, DataSpec, Spec
 from pages.ui import engine_access as access
 from pages.ui import keys
+from pages.ui.kept import kept, kept_splits
 from pages.ui.literal import literal
+from pages.ui.number_list import read_numbers, written
 from pages.ui.plane_settings import (
     FORT,
     fill_plane,
@@ -32,7 +34,6 @@ from pages.ui.statistics_settings import (
 UPLOADED = "uploaded"
 PLANE_CHOICES = (9, 13, 17, 25, 33, 49, 65)
 LINE_CHOICES = (11, 25, 51)
-RESET_WORDS = {None: "Where there is BatchNorm", True: "Always", False: "Never"}
 DATA_FILES = "inputs and targets as .npz or .safetensors, or a .txt"
 DATA_HELP = (
     "Whole targets [N] are classes, [N, T] tokens to predict (−100 leaves one out), "
@@ -67,13 +68,12 @@ def _set(spec: CompareSpec | None) -> None:
     state[keys.DATA_SEED] = data.seed
     known = DATASETS.get(data.name)
     mean, std = data.mean, data.std
-    state[keys.MEAN] = _written(mean or (known.mean if known else ()))
-    state[keys.STD] = _written(std or (known.std if known else ()))
+    state[keys.MEAN] = written(mean or (known.mean if known else ()))
+    state[keys.STD] = written(std or (known.std if known else ()))
     state[keys.SEED] = spec.seed if spec else 0
     state[keys.RESTARTS] = spec.restarts if spec else 1
     state[keys.PLANE_POINTS] = spec.plane_points if spec else 25
     state[keys.LINE_POINTS] = spec.line_points if spec else 25
-    state[keys.RESET] = spec.reset if spec else None
     state[keys.RESET_SAMPLES] = spec.reset_samples if spec else 1000
     state[keys.STATISTICS] = chosen_statistics(spec)
     fill_plane(spec)
@@ -141,8 +141,39 @@ def run_settings(batch_norm: bool) -> None:
     statistics_settings(batch_norm)
 
 
-def make_spec(a: str, b: str) -> CompareSpec:
+def make_spec(a: str, b: str, shown: Spec | None = None) -> CompareSpec:
     """Return the spec that the settings describe.
+
+    Args:
+        a, b: the networks.
+        shown: what the run shown asks; what is drawn nowhere is kept of it.
+
+    Raises:
+        BasinscopeError: a setting is invalid; the text names it.
+    """
+    fields: dict[str, Any] = _pair_fields(a, b, shown)
+    state = st.session_state
+    fields |= {
+        "data": chosen_data(shown),
+        "seed": int(state[keys.SEED]),
+        "restarts": int(state[keys.RESTARTS]),
+        "plane_points": int(state[keys.PLANE_POINTS]),
+        "line_points": int(state[keys.LINE_POINTS]),
+    }
+    fields |= statistics_fields() | plane_fields()
+    return CompareSpec(a=a, b=b, **fields)
+
+
+def _pair_fields(a: str, b: str, shown: Spec | None) -> dict[str, Any]:
+    """Return what Explore draws nowhere: the extent belongs to the very pair."""
+    if not isinstance(shown, CompareSpec):
+        return {}
+    names = {"extent", "overrides"} if (shown.a, shown.b) == (a, b) else {"overrides"}
+    return {name: value for name, value in kept(shown, (a, b)).items() if name in names}
+
+
+def chosen_data(shown: Spec | None = None) -> DataSpec:
+    """Return the data that the settings describe; which splits, as the run shown does.
 
     Raises:
         BasinscopeError: a setting is invalid; the text names it.
@@ -157,21 +188,14 @@ def make_spec(a: str, b: str) -> CompareSpec:
         chosen |= {"name": stored["name"], "sha256": stored["sha256"]}
     else:
         info = DATASETS[state[keys.DATA]]
-        mean, std = _numbers("Mean", keys.MEAN), _numbers("Standard deviation", keys.STD)
+        mean = read_numbers("Mean", state[keys.MEAN], "0.485, 0.456, 0.406")
+        std = read_numbers("Standard deviation", state[keys.STD], "0.229, 0.224, 0.225")
         chosen["name"] = state[keys.DATA]
         if (mean, std) != (info.mean, info.std):
             if len(mean) != info.shape[0]:
                 raise BasinscopeError(f"Mean: {info.title} has {info.shape[0]} channels.")
             chosen |= {"mean": mean, "std": std}
-    fields: dict[str, Any] = {
-        "seed": int(state[keys.SEED]),
-        "restarts": int(state[keys.RESTARTS]),
-        "plane_points": int(state[keys.PLANE_POINTS]),
-        "line_points": int(state[keys.LINE_POINTS]),
-        "reset_samples": int(state[keys.RESET_SAMPLES]),
-    }
-    fields |= statistics_fields() | plane_fields()
-    return CompareSpec(a=a, b=b, data=DataSpec(**chosen), **fields)
+    return DataSpec(**chosen, **kept_splits(shown, chosen["name"], chosen.get("sha256")))
 
 
 def data_problem(recognised: Mapping[str, Any]) -> str | None:
@@ -255,16 +279,5 @@ def _wait_for_data(known: dict[str, Any]) -> None:
 def _new_data() -> None:
     """Put the new data set's own normalisation into the two fields."""
     info = DATASETS.get(st.session_state[keys.DATA])
-    st.session_state[keys.MEAN] = _written(info.mean if info else ())
-    st.session_state[keys.STD] = _written(info.std if info else ())
-
-
-def _written(numbers: tuple[float, ...]) -> str:
-    return ", ".join(f"{number:g}" for number in numbers)
-
-
-def _numbers(label: str, key: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in st.session_state[key].split(",") if part.strip())
-    except ValueError:
-        raise BasinscopeError(f"{label}: write numbers with commas, 0.485, 0.456.") from None
+    st.session_state[keys.MEAN] = written(info.mean if info else ())
+    st.session_state[keys.STD] = written(info.std if info else ())

@@ -31,7 +31,7 @@ def sidebar(shown: Shown) -> bool:
         settings.data_settings()
     with st.expander("Matching, plane, BatchNorm"):
         settings.run_settings(has_batch_norm(pair))
-    spec, problem = wanted(pair)
+    spec, problem = wanted(pair, shown.spec)
     st.button(
         "Run",
         key=keys.START,
@@ -65,7 +65,7 @@ def _press() -> None:
     st.session_state[keys.PRESSED] = True
 
 
-def wanted(pair: Pair) -> tuple[CompareSpec | None, str | None]:
+def wanted(pair: Pair, shown: CompareSpec | None) -> tuple[CompareSpec | None, str | None]:
     """Return the spec that Run would ask, or why it cannot be asked."""
     a, b = pair.a.info, pair.b.info
     if pair.awaited:
@@ -78,7 +78,7 @@ def wanted(pair: Pair) -> tuple[CompareSpec | None, str | None]:
     if problem:
         return None, problem
     try:
-        return settings.make_spec(a.sha256, b.sha256), None
+        return settings.make_spec(a.sha256, b.sha256, shown), None
     except BasinscopeError as error:
         return None, str(error)
 

@@ -18,6 +18,7 @@ STATISTICS = {
 """Each choice: its words, and the fields of a spec that it is. None is no choice to Streamlit."""
 
 NO_BATCH_NORM = "This network has no BatchNorm to reset; REPAIR rescales its channels all the same."
+NOTHING_TO_RESET = "This network has no BatchNorm: nothing to reset."
 RESET_HELP = (
     "Between two networks the BatchNorm statistics of neither are right: the barrier then shows "
     "them rather than the landscape. Reset means that they are recomputed on training samples at "
@@ -25,14 +26,21 @@ RESET_HELP = (
 )
 
 
-def statistics_settings(batch_norm: bool) -> None:
-    """Draw what is done to the statistics of channels at every point, and on how many samples."""
+def statistics_settings(batch_norm: bool, repair: bool = True) -> None:
+    """Draw what is done to the statistics of channels at every point, and on how many samples.
+
+    Args:
+        batch_norm: whether the networks have BatchNorm; unknown counts as yes.
+        repair: whether REPAIR is among the choices.
+    """
+    without = NO_BATCH_NORM if repair else NOTHING_TO_RESET
     chosen = st.selectbox(
         "Statistics at every point",
-        list(STATISTICS),
+        [choice for choice in STATISTICS if repair or choice != "repair"],
         format_func=lambda choice: STATISTICS[choice][0],
         key=keys.STATISTICS,
-        help=RESET_HELP if batch_norm else NO_BATCH_NORM,
+        help=RESET_HELP if batch_norm else without,
+        disabled=not batch_norm and not repair,
     )
     used = (batch_norm and chosen != "interpolate") or chosen == "repair"
     st.number_input(
@@ -53,5 +61,7 @@ def chosen_statistics(spec: CompareSpec | None) -> str:
 
 
 def statistics_fields() -> dict[str, Any]:
-    """Return the fields of a spec that the choice describes."""
-    return dict(STATISTICS[st.session_state.get(keys.STATISTICS, "usual")][1])
+    """Return the fields of a spec that the choice and its samples describe."""
+    state = st.session_state
+    chosen = STATISTICS[state.get(keys.STATISTICS, "usual")][1]
+    return {**chosen, "reset_samples": int(state[keys.RESET_SAMPLES])}

@@ -334,7 +334,10 @@ def test_data_that_does_not_fit_disables_run_and_says_why(installation, app):
 
 @pytest.mark.parametrize(
     ("value", "sentence"),
-    [("a, b", "Mean: write numbers with commas"), ("0.1, 0.2", "has 1 channels")],
+    [
+        ("a, b", "Mean: 'a, b' is no list of numbers; write them with commas"),
+        ("0.1, 0.2", "has 1 channels"),
+    ],
 )
 def test_a_bad_normalisation_is_named(installation, app, value, sentence):
     app.run()

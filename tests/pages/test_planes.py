@@ -77,12 +77,33 @@ def test_what_cannot_be_asked_says_why(page):
     app.selectbox(key=keys.PLANES_KIND).select("hessian").run()
     assert not app.button(key=keys.PLANES_START).disabled
     app.text_input(key=keys.PLANES_EXTENT).input("1, 2").run()
-    assert "Extent: write four numbers" in words(app)
+    assert "Extent: it takes four numbers, not 2" in words(app)
+    app.text_input(key=keys.PLANES_EXTENT).input("1,,2,3,4").run()
+    assert app.button(key=keys.PLANES_START).disabled
+    assert "Extent: '1,,2,3,4' is no list of numbers" in words(app)
     app.text_input(key=keys.PLANES_EXTENT).input("1, 0, 0, 1").run()
     assert "(1.0, 0.0, 0.0, 1.0) is empty" in words(app)
     app.text_input(key=keys.PLANES_EXTENT).input("").run()
     app.selectbox(key=keys.DATA).select("cifar10").run()
     assert "this network takes 784" in words(app)
+
+
+def test_the_hessian_is_asked_with_its_tolerance_and_products(page):
+    store, app = page
+    app.run()
+    app.selectbox(key=keys.PLANES_KIND).select("hessian").run()
+    app.number_input(key=keys.PLANES_TOLERANCE).set_value(2.5e-6).run()
+    app.number_input(key=keys.PLANES_PRODUCTS).set_value(1000).run()
+    app.text_input(key=keys.PLANES_EXTENT).input("-0.123456789, 1, -1, 1").run()
+    app.button(key=keys.PLANES_START).click().run()
+    assert not app.exception
+    spec = store.spec(address(app))
+    assert (spec.tolerance, spec.most_products) == (2.5e-6, 1000)
+    assert spec.extent == (-0.123456789, 1, -1, 1)
+    assert app.text_input(key=keys.PLANES_EXTENT).value == "-0.123456789, 1, -1, 1"
+    app.number_input(key=keys.PLANES_TOLERANCE).set_value(0.0).run()
+    assert app.button(key=keys.PLANES_START).disabled
+    assert "tolerance: Input should be greater than 0" in words(app)
 
 
 def test_a_trajectory_is_in_the_order_of_its_names(page):
