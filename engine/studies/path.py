@@ -30,7 +30,7 @@ from engine.studies.path_matching import Matched, match_end
 from engine.studies.path_options import B, PathOptions
 from engine.studies.path_plane import PathPlane
 from engine.studies.path_result import PATH_VERSION, PathResult, as_checkpoint
-from engine.studies.path_training import Trainer
+from engine.studies.path_training import Part, Trainer
 from engine.studies.plane import SPLIT as PLANE_SPLIT
 from engine.studies.provenance import provenance
 from engine.studies.recipe import ProgramRecipe
@@ -163,7 +163,10 @@ class _Study:
         """Return the model at which a curve ends; π(B) is found first."""
         if key == B:
             return self.subject.b.tensors
-        self.matched, told = match_end(self.subject, self.options, self.evaluation, self.stages)
+        span = BEGINS["match"], BEGINS["equivalence"]
+        self.matched, told = match_end(
+            self.subject, self.options, self.evaluation, self.stages, span
+        )
         self._tell(told)
         return self.matched.pi_b
 
@@ -188,7 +191,8 @@ class _Study:
         with self.stages.stage("train"):
             for number, (key, end) in enumerate(ends.items()):
                 first = begin + width * number
-                found = trainer.trained(a, end, key, (first, first + width))
+                part = Part((first, first + width), len(ends) - number - 1)
+                found = trainer.trained(a, end, key, part)
                 curves[key] = Curved.of(program, a, end, key, found, self.options)
                 self.paths[key] = curves[key].known()
                 self._tell({"paths": self.paths})

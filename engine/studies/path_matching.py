@@ -12,7 +12,7 @@ from engine.studies import summary as summaries
 from engine.studies.evaluation import Evaluation
 from engine.studies.methods_alignment import find
 from engine.studies.path_options import PathOptions
-from engine.studies.stages import Stages
+from engine.studies.stages import Share, Stages
 from engine.studies.subject import Subject
 from engine.symmetry import Permutation, derive_symmetry, equivalence, prove
 
@@ -26,9 +26,20 @@ class Matched:
 
 
 def match_end(
-    subject: Subject, options: PathOptions, evaluation: Evaluation, stages: Stages
+    subject: Subject,
+    options: PathOptions,
+    evaluation: Evaluation,
+    stages: Stages,
+    span: tuple[float, float],
 ) -> tuple[Matched, dict[str, object]]:
     """Return the permuted B, and the parts of the summary that tell how it was found.
+
+    Args:
+        subject: the pair.
+        options: the study's.
+        evaluation: data, device, cache of what was found before.
+        stages: who is told.
+        span: the shares of the whole study at which the matching begins and ends.
 
     Raises:
         ProofError: a permutation changed the function.
@@ -41,6 +52,7 @@ def match_end(
     with stages.stage("proof"), about(subject.b):
         proof = prove(program, symmetry, own, seed=options.seed)
     with stages.stage("match"):
+        told = Share(stages, "match", *span)
         found = find(
             options.choice,
             subject,
@@ -48,18 +60,18 @@ def match_end(
             work.data["train"],
             evaluation.cache,
             seed=options.seed,
-            progress=lambda share: None,
+            progress=told,
             should_stop=evaluation.should_stop,
             device=work.device,
         ).alignment
         pi_b = symmetry.apply(found.permutation, own)
     with stages.stage("equivalence"):
         same = equivalence(program, own, pi_b, work.data["test"].inputs)
-    told: dict[str, object] = {
+    parts: dict[str, object] = {
         "symmetry": summaries.symmetry_summary(symmetry),
         "proof": summaries.proof_summary(proof),
         "equivalence": summaries.equivalence_summary(same),
         "matching": {**summaries.matching_summary(found), "title": options.choice.title},
         "distance": summaries.distance_summary(subject, pi_b),
     }
-    return Matched(found.permutation, pi_b), told
+    return Matched(found.permutation, pi_b), parts

@@ -25,6 +25,19 @@ TOLD = 200
 
 
 @dataclass(frozen=True)
+class Part:
+    """What part of a study a training is.
+
+    Args:
+        span: the shares of the whole study at which it begins and ends.
+        more: how many trainings of as many steps come after it.
+    """
+
+    span: tuple[float, float]
+    more: int = 0
+
+
+@dataclass(frozen=True)
 class Trainer:
     """What all trainings of a study have in common.
 
@@ -50,13 +63,13 @@ class Trainer:
     should_stop: Callable[[], bool]
     device: str
 
-    def trained(self, a: Tensors, end: Tensors, name: str, span: tuple[float, float]) -> BendResult:
+    def trained(self, a: Tensors, end: Tensors, name: str, part: Part) -> BendResult:
         """Return the trained bends of the curve from A to an end, from where it was left.
 
         Args:
             a, end: the two models.
             name: of the end; part of the tile's key.
-            span: the shares of the whole study at which this training begins and ends.
+            part: of the study that this training is.
 
         Raises:
             CancelledError: asked to stop; what was reached is kept.
@@ -72,7 +85,7 @@ class Trainer:
             start=self.start,
             kept=self.cache.get(key),
             keep=lambda arrays: self.cache.put(key, arrays),
-            progress=Teller(self.stages, name, span),
+            progress=Teller(self.stages, name, part),
             should_stop=self.should_stop,
             device=self.device,
         )
@@ -93,10 +106,13 @@ class Trainer:
 
 
 class Teller:
-    """Tells how far a training is, how long it will take, and its loss, a few steps at a time."""
+    """Tells how far a training is, how long it and those after it will take, and its loss.
 
-    def __init__(self, stages: Stages, name: str, span: tuple[float, float]) -> None:
-        self._stages, self._name, self._span = stages, name, span
+    A few steps at a time.
+    """
+
+    def __init__(self, stages: Stages, name: str, part: Part) -> None:
+        self._stages, self._name, self._part = stages, name, part
         self._begun = time.perf_counter()
         self._first: int | None = None
         self._losses: list[float] = []
@@ -112,13 +128,13 @@ class Teller:
         event = {"kind": "training", "end": self._name, "step": told.step, "steps": told.steps}
         self._stages.report({**event, "loss": float(np.mean(self._losses))})
         self._losses.clear()
-        begin, end = self._span
+        begin, end = self._part.span
         took = (time.perf_counter() - self._begun) / (told.step - self._first)
         self._stages.report(
             {
                 "kind": "stage",
                 "stage": "train",
                 "fraction": begin + (end - begin) * told.step / told.steps,
-                "eta": took * (told.steps - told.step),
+                "eta": took * (told.steps * (1 + self._part.more) - told.step),
             }
         )

@@ -111,6 +111,35 @@ class Countdown:
         self._stages.report({"kind": "stage", "stage": stage, "fraction": fraction, "eta": eta})
 
 
+class Share:
+    """Tells how far one stage is from the share of it that is done, and how long it will take.
+
+    Args:
+        stages: who is told.
+        stage: its name.
+        begin, end: the shares of the whole study at which it begins and ends.
+    """
+
+    STEP = 0.01  # shares closer than this are not told
+
+    def __init__(self, stages: Stages, stage: str, begin: float, end: float) -> None:
+        self._stages, self._stage, self._begin, self._end = stages, stage, begin, end
+        self._share = 0.0
+        self._start = time.perf_counter()
+
+    def __call__(self, share: float) -> None:
+        """Take the share done, from 0 to 1; one that does not rise is left out."""
+        share = min(share, 1.0)
+        if share <= self._share or (share < 1 and share - self._share < self.STEP):
+            return
+        self._share = share
+        fraction = self._begin + (self._end - self._begin) * share
+        eta = (time.perf_counter() - self._start) * (1 - share) / share
+        self._stages.report(
+            {"kind": "stage", "stage": self._stage, "fraction": fraction, "eta": eta}
+        )
+
+
 class Approach:
     """Tells how far an evaluation is whose number of points is not known beforehand.
 

@@ -30,6 +30,7 @@ STAGES = {
     "curves": "Curves",
     "plane": "Plane",
 }
+OF = {"match": " of matching", "train": " of training"}  # more comes after these
 MATCHING = ("symmetry", "proof", "match", "equivalence")
 
 
@@ -118,9 +119,9 @@ def _words(status: RunStatus) -> str:
         if status.ahead:
             return f"{count(status.ahead)} before it"
         return "A worker is starting: the first run takes a few seconds longer."
-    left = f", about {duration(status.eta)} left" if status.eta else ""
-    what = " for this training" if status.eta and status.stage == "train" else ""
-    return f"{100 * status.fraction:.0f}\u202f%{left}{what}"
+    what = OF.get(status.stage or "", "")
+    left = f", about {duration(status.eta)}{what} left" if status.eta else ""
+    return f"{100 * status.fraction:.0f}\u202f%{left}"
 
 
 def _stages(now: str | None, matched: bool) -> str:

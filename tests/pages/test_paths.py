@@ -75,6 +75,7 @@ def test_a_run_shows_its_training_then_its_curves_and_can_be_cancelled(page, exe
     assert not app.exception
     assert '<span class="bs-stage bs-now">Train</span>' in words(app)
     assert "appears with its first steps" in words(app)
+    assert app.get("progress")[0].proto.text == "30\u202f%, about 12 s of training left"
     log = EventLog(store.run_folder(run_id) / "events.jsonl")
     for step in (2, 4):
         log.append({"kind": "training", "end": "b", "step": step, "steps": 400, "loss": 1 / step})

@@ -26,7 +26,10 @@ from engine.program import capture
 from engine.studies import MemoryTiles
 from engine.studies.path import path
 from engine.studies.path_options import PathOptions
+from engine.studies.path_training import Part, Teller
 from engine.studies.plane import PlaneStudy
+from engine.studies.stages import Stages
+from engine.training.bend_records import BendProgress
 from tests.studies.test_compare import DATA, checkpoint, dataset, network
 
 OPTIONS = PathOptions(epochs=2, batch_size=20, rate=0.01, points=5, plane_points=4)
@@ -194,6 +197,42 @@ def test_progress_rises_and_tells_the_training_before_the_curves(pair):
     assert "tile" not in kinds[: len(kinds) - 1 - kinds[::-1].index("training")]
     last = [event for event in events if event["kind"] == "partial"][-1]
     assert set(last["summary"]["paths"]["pi_b"]["plane"]) >= {"extent", "positions", "curve"}
+
+
+def test_the_matching_of_the_end_is_told_as_it_goes(pair):
+    events: list = []
+    asked = replace(
+        OPTIONS, end="pi_b", method="ste", method_options={"steps": 8, "batch_size": 20}
+    )
+    path(*pair, options=asked, data=DATA, progress=events.append)
+    told = [e for e in events if e.get("stage") == "match" and e["eta"] is not None]
+    shares = [(event["fraction"] - 0.08) / 0.03 for event in told]
+    assert len(shares) > 2
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    assert told[-1]["eta"] == 0
+
+
+def test_the_time_left_counts_the_training_that_is_still_to_come(pair):
+    events: list = []
+    asked = replace(OPTIONS, end="both", plane_points=0)
+    path(*pair, options=asked, data=DATA, progress=events.append)
+    left = [e["eta"] for e in events if e.get("stage") == "train" and e["eta"] is not None]
+    assert len(left) == 12  # 6 steps of each
+    assert left[5] > 0
+    assert left[11] == 0
+
+
+def test_a_training_before_another_takes_as_long_again(monkeypatch):
+    now = iter((0.0, 2.0, 4.0))
+    monkeypatch.setattr("engine.studies.path_training.time.perf_counter", lambda: next(now))
+    events: list = []
+    tell = Teller(Stages(events.append), "b", Part((0.1, 0.5), more=1))
+    for step in (1, 2):
+        tell(BendProgress(step, 4, 0.5))
+    told = [event for event in events if event["kind"] == "stage"]
+    assert [event["eta"] for event in told] == pytest.approx([2 * 7, 2 * 6])
+    assert [event["fraction"] for event in told] == pytest.approx([0.2, 0.3])
 
 
 def test_norms_are_reset_along_the_way_and_the_bend_has_statistics_of_its_own():
