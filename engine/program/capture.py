@@ -20,6 +20,7 @@ from engine.errors import CaptureError, ProgramError
 from engine.program.functional import functional, writes
 from engine.program.placement import drop_trace_checks
 from engine.program.program import Program
+from engine.program.runs import slice_runs
 from engine.program.spec import InputSpec, ParameterSpec
 from engine.program.variants import fingerprint_of
 
@@ -51,6 +52,7 @@ def capture(
             raise _writes_to(output.target)
     graph_module = exported.graph_module
     placeholders, parameters, constants = _bind(exported, module)
+    slice_runs(exported.graph, constants)
     _keep_logits_only(exported)
     graph = graph_module.graph
     user_inputs = tuple(
