@@ -16,29 +16,34 @@ _MOST = 8
 _COUNTER = "num_batches_tracked"
 
 
-def check_fit(a: Checkpoint, b: Checkpoint) -> None:
+def check_fit(a: Checkpoint, b: Checkpoint, called: tuple[str, str] = ("A", "B")) -> None:
     """Check that `a` and `b` hold the same tensors.
 
     Names, shapes and kinds of numbers (whole or floating) count; the precision may differ, and
     so may BatchNorm's step counters.
+
+    Args:
+        a, b: the two.
+        called: what they are called where a tensor differs.
 
     Raises:
         MismatchError: Naming up to eight tensors that differ, with their shapes.
     """
     ours = {name: tuple(t.shape) for name, t in a.tensors.items() if not name.endswith(_COUNTER)}
     theirs = {name: tuple(t.shape) for name, t in b.tensors.items() if not name.endswith(_COUNTER)}
+    here, there = (f"in {name}" for name in called)
     lines = [
-        f"{shown(name)} is {_axes(shape)} in A and {_axes(theirs[name])} in B"
+        f"{shown(name)} is {_axes(shape)} {here} and {_axes(theirs[name])} {there}"
         for name, shape in ours.items()
         if name in theirs and theirs[name] != shape
     ]
     lines += [
-        f"{shown(name)} holds {_kind(a.tensors[name])} in A and {_kind(b.tensors[name])} in B"
+        f"{shown(name)} holds {_kind(a.tensors[name])} {here} and {_kind(b.tensors[name])} {there}"
         for name in ours
         if name in theirs and _floating(a.tensors[name]) != _floating(b.tensors[name])
     ]
-    lines += [f"{shown(n)} {_axes(s)} is only in A" for n, s in ours.items() if n not in theirs]
-    lines += [f"{shown(n)} {_axes(s)} is only in B" for n, s in theirs.items() if n not in ours]
+    lines += [f"{shown(n)} {_axes(s)} is only {here}" for n, s in ours.items() if n not in theirs]
+    lines += [f"{shown(n)} {_axes(s)} is only {there}" for n, s in theirs.items() if n not in ours]
     if not lines:
         return
     message = f"{a.name} and {b.name} do not have the same tensors: {_listed(lines)}."
@@ -47,6 +52,8 @@ def check_fit(a: Checkpoint, b: Checkpoint) -> None:
             " Their shapes agree one by one, so these may be one architecture under two sets of "
             "names: rename the tensors of one file."
         )
+    else:
+        message += " Choose checkpoints of one architecture."
     raise MismatchError(message)
 
 
@@ -68,7 +75,7 @@ def check_finite(checkpoint: Checkpoint) -> None:
     if lines:
         raise NonFiniteError(
             f"{checkpoint.name} holds values that are no numbers: {_listed(lines)}. The training "
-            "that made it has diverged, or the file is damaged."
+            "that made it has diverged, or the file is damaged: take an earlier checkpoint."
         )
 
 

@@ -16,7 +16,7 @@ from engine.checkpoints import (
 from engine.commandline.destination import output_file
 from engine.commandline.methods import add_method_options, check_method, details, matched
 from engine.commandline.output import add_json, byte_bar, print_json
-from engine.commandline.values import add_family_options, pairs, samples, seed
+from engine.commandline.values import add_family_options, device, pairs, samples, seed
 from engine.data import load_dataset
 from engine.data.fit import fit_data
 from engine.matching.methods import METHODS, Counts
@@ -40,6 +40,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--data", help="what a method sees; π(B) ≡ B is checked on it instead of random inputs"
     )
     parser.add_argument("--samples", type=samples, default=2000, help="samples of it, or 'all'")
+    parser.add_argument(
+        "--device", type=device, help="cpu or cuda (default: cuda where there is one)"
+    )
     add_family_options(parser)
     add_json(parser)
     parser.set_defaults(run=run)
@@ -60,12 +63,12 @@ def run(options: argparse.Namespace) -> None:
     a, b = (load_checkpoint(source, progress=byte_bar()) for source in given)
     subject = prepare(a, b, None, pairs(options.option))
     program = subject.program
+    inputs, kind = _inputs(program, options)
     symmetry = derive_symmetry(program)
     with about(b):
         prove(program, symmetry, b.tensors, seed=options.seed)
     result = matched(options, program, symmetry, a.tensors, b.tensors)
     pi_b = symmetry.apply(result.permutation, b.tensors)
-    inputs, kind = _inputs(program, options)
     same = equivalence(program, b.tensors, pi_b, inputs)
     if options.output:
         stated = stated_options(a.config) or stated_options(b.config)
@@ -91,7 +94,8 @@ def run(options: argparse.Namespace) -> None:
         print_json(report)
         return
     print(f"objective {result.objective_identity:.6g} → {result.objective:.6g}")
-    steps = "sweeps" if METHODS[result.method].counts is not Counts.STEPS else "steps"
+    step = "sweep" if METHODS[result.method].counts is not Counts.STEPS else "step"
+    steps = step if result.sweeps == 1 else f"{step}s"
     print(f"{result.sweeps} {steps} in {result.seconds:.2f} s. {result.stop_reason.sentence}")
     print(
         f"π(B) is B: the largest difference in any logit on {report['checked_on']} is "

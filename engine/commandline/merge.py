@@ -14,6 +14,7 @@ from engine.merging.methods import CONSISTENT, MERGE_MANY, MERGES
 from engine.repair.catalogue import REPAIRS
 from engine.studies.merge import merge
 from engine.studies.merge_files import check_suffix
+from engine.studies.merge_models import check_count
 from engine.studies.merge_options import MergeOptions
 
 
@@ -75,6 +76,7 @@ def run(options: argparse.Namespace) -> None:
     if options.output is not None:
         check_suffix(output_file(options.output, *options.models))
     chosen = _options(options)
+    check_count(len(options.models))
     models = [load_checkpoint(source, progress=byte_bar()) for source in options.models]
     bar = StageBar()
     try:
@@ -97,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
 def _options(options: argparse.Namespace) -> MergeOptions:
     return MergeOptions(
         method=options.method,
-        method_options=values.pairs(options.method_option),
+        method_options=values.pairs(options.method_option, "--method-option"),
         repairs=tuple(options.repair),
         data=options.data,
         train_split=options.train_split,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from engine.data import load_dataset
@@ -14,6 +15,7 @@ from engine.data.fit import fit_data
 from engine.errors import MatchingError, SpecError
 from engine.matching import METHODS, MatchResult, Method, Needs, Option, run_method
 from engine.program import Program
+from engine.studies.subject import output_shape
 from engine.symmetry import Symmetry
 
 DEFAULT = next(iter(METHODS))
@@ -61,8 +63,17 @@ def check_method(options: argparse.Namespace) -> None:
     if needs is not Needs.NOTHING and options.data is None:
         raise SpecError(
             f"{method.title} needs {needs.value}: give --data, such as --data mnist, or "
-            f"take --method {DEFAULT}, which needs none"
+            f"{_without_data(method, given)}"
         )
+
+
+def _without_data(method: Method, given: Mapping[str, object]) -> str:
+    """Return what to do instead, where there are no samples."""
+    for name in given:
+        rest = {other: value for other, value in given.items() if other != name}
+        if method.needs_with(rest) is Needs.NOTHING:
+            return f"leave --{name.replace('_', '-')} out"
+    return f"take --method {DEFAULT}, which needs none"
 
 
 def matched(
@@ -87,7 +98,8 @@ def matched(
             seed=options.seed,
             model_inputs=program.inputs,
         )
-        data = fit_data(drawn, program.inputs, None)
+        labels = method.needs_with(given) is Needs.TARGETS
+        data = fit_data(drawn, program.inputs, output_shape(program) if labels else None)
     return run_method(
         method.key,
         program,
@@ -98,6 +110,7 @@ def matched(
         options=given,
         seed=options.seed,
         progress=_teller(method),
+        device=options.device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
 
 

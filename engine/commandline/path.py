@@ -165,7 +165,7 @@ def _options(options: argparse.Namespace) -> PathOptions:
         rate=options.rate,
         weight_decay=options.weight_decay,
         method=options.method,
-        method_options=values.pairs(options.method_option),
+        method_options=values.pairs(options.method_option, "--method-option"),
         data=options.data,
         train_split=options.train_split,
         test_split=options.test_split,

@@ -25,7 +25,7 @@ def add_family_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def pairs(texts: Sequence[str]) -> dict[str, object]:
+def pairs(texts: Sequence[str], flag: str = "--option") -> dict[str, object]:
     """Return NAME=VALUE texts as a mapping; values that are written as JSON are read as such.
 
     So heads=4 is a number, pools=[1,3] a list and activation=gelu a text.
@@ -37,7 +37,7 @@ def pairs(texts: Sequence[str]) -> dict[str, object]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name:
-            raise SpecError(f"--option takes NAME=VALUE, not '{text}'")
+            raise SpecError(f"{flag} takes NAME=VALUE, not '{text}'")
         result[name] = _value(value)
     return result
 

@@ -46,6 +46,8 @@ def merge_headline(summary: Summary) -> str:
         return f"{lead}."
     if all(is_number(value) and loss < value for value in inputs):
         return f"{lead}, below each of its inputs (their mean is {told.loss(mean)})."
+    if told.loss(loss) == told.loss(mean):
+        return f"{lead}, as high as the mean of its inputs."
     where = "below" if loss < mean else "above"
     return f"{lead}, {where} the mean of its inputs, {told.loss(mean)}."
 

@@ -66,6 +66,30 @@ MERGES: Mapping[str, Merge] = MappingProxyType(
 """Key → way: those for many models first, then every method for two."""
 
 
+MANY_OPTIONS = ("max_rounds", "max_sweeps")
+
+
+def check_merge_options(key: str, options: Mapping[str, object]) -> None:
+    """Check that a way to merge has some options, and that their values make sense.
+
+    Raises:
+        MatchingError: there is no such way or option, or a value makes no sense.
+    """
+    merge = find_merge(key)
+    if merge.pairwise:
+        METHODS[key].settings(options)
+        return
+    if unknown := [name for name in options if name not in MANY_OPTIONS]:
+        raise MatchingError(
+            f"{merge.title} has no option {unknown[0]}; its options are {', '.join(MANY_OPTIONS)}"
+        )
+    for name, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise MatchingError(f"{name} must be a whole number, not {value!r}")
+        if value < 1:
+            raise MatchingError(f"{name} must be at least 1, not {value}")
+
+
 def find_merge(key: str) -> Merge:
     """Return a way to merge by its key.
 

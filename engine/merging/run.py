@@ -17,14 +17,13 @@ from engine.merging.alignment import Alignment
 from engine.merging.consistent import match_consistently
 from engine.merging.joint import Joint
 from engine.merging.many import merge_many
-from engine.merging.methods import MERGE_MANY, find_merge
+from engine.merging.methods import MERGE_MANY, check_merge_options, find_merge
 
 if TYPE_CHECKING:
     from engine.program import Program
     from engine.symmetry import Symmetry
 
 Models = Sequence[Mapping[str, Tensor]]
-MANY_OPTIONS = ("max_rounds", "max_sweeps")
 
 
 def align(
@@ -63,7 +62,7 @@ def align(
     common = {"seed": seed, "should_stop": should_stop, "device": device}
     if not find_merge(key).pairwise:
         many = merge_many if key == MERGE_MANY else match_consistently
-        limits = {name: _whole(name, value) for name, value in options.items()}
+        limits: dict[str, Any] = dict(options)
         return many(program, symmetry, models, **limits, progress=progress, **common)
     return _to_the_first(
         key, program, symmetry, models, data=data, options=options, progress=progress, **common
@@ -131,19 +130,10 @@ def merge_obstacle(
     merge = find_merge(key)
     if merge.pairwise:
         return obstacle(key, program, symmetry, data, device, options)
-    if unknown := [name for name in options if name not in MANY_OPTIONS]:
-        raise MatchingError(
-            f"{merge.title} has no option {unknown[0]}; its options are {', '.join(MANY_OPTIONS)}"
-        )
+    check_merge_options(key, options)
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         return f"{merge.title} is asked to run on {device}, but torch finds no CUDA device here"
     return None
-
-
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise MatchingError(f"{name} must be a whole number, not {value!r}")
-    return value
 
 
 def _part(

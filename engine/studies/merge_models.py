@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.checkpoints import Checkpoint, stated_options
+from engine.checkpoints import Checkpoint, check_fit, stated_options
 from engine.errors import SpecError
 from engine.families import architecture_source, check_same_config
 from engine.program import Program
@@ -57,11 +57,14 @@ def prepare_many(
         NonFiniteError: a checkpoint holds NaN or infinite weights.
         UnknownArchitectureError: no family recognises them and no Program was given.
     """
-    if not 2 <= len(checkpoints) <= MOST_MODELS:
-        raise SpecError(
-            f"a merge takes 2 to {MOST_MODELS} checkpoints, not {len(checkpoints)}; name others"
-        )
+    check_count(len(checkpoints))
     return fitted(checkpoints, program, overrides)
+
+
+def check_count(count: int) -> None:
+    """Raise SpecError unless so many checkpoints can be merged."""
+    if not 2 <= count <= MOST_MODELS:
+        raise SpecError(f"a merge takes 2 to {MOST_MODELS} checkpoints, not {count}; name others")
 
 
 def fitted(
@@ -69,6 +72,8 @@ def fitted(
 ) -> Models:
     """Return one or more models with their Program; raises as `prepare_many` does."""
     first, *others = checkpoints
+    for other in others if len(others) > 1 else ():
+        check_fit(first, other, (first.name, other.name))
     source = reduce(architecture_source, checkpoints)
     if not others:
         return Models((first,), prepare(first, first, program, overrides))

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.errors import SpecError
-from engine.merging.methods import MERGE_MANY, find_merge
+from engine.merging.methods import MERGE_MANY, check_merge_options
 from engine.repair.catalogue import REPAIRS
 from engine.studies.options import CompareOptions
 
@@ -35,7 +35,7 @@ class MergeOptions:
 
     Raises:
         SpecError: an unknown repair, or too few samples for one.
-        MatchingError: an unknown method.
+        MatchingError: an unknown method or option, or a value that makes no sense.
     """
 
     method: str = MERGE_MANY
@@ -53,7 +53,7 @@ class MergeOptions:
     family: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        find_merge(self.method)
+        check_merge_options(self.method, self.method_options)
         if unknown := [key for key in self.repairs if key not in REPAIRS]:
             raise SpecError(f"there is no repair {unknown[0]!r}; there are {', '.join(REPAIRS)}")
         if self.repair_samples < 2:

@@ -240,7 +240,8 @@ def _blindness(outputs: Tensor) -> str | None:
     if spread <= TOLERANCE * float(outputs.abs().max()):
         return (
             "the model's outputs do not depend on its inputs (dead units or zero weights), so "
-            "a wrong permutation would go unseen and nothing can be proved"
+            "a wrong permutation would go unseen and nothing can be proved; take a network that "
+            "was trained"
         )
     return None
 

@@ -25,7 +25,8 @@ def test_the_tensors_and_shapes_that_differ_are_named():
         check_fit(a, b)
     assert str(caught.value) == (
         "a.pt and b.pt do not have the same tensors: 'w' is 2×3 in A and 3×3 in B; 'v' 4 is only "
-        "in A; 's' a scalar is only in A; 'u' 5 is only in B."
+        "in A; 's' a scalar is only in A; 'u' 5 is only in B. Choose checkpoints of one "
+        "architecture."
     )
 
 
@@ -52,7 +53,7 @@ def test_values_that_are_no_numbers():
     assert str(caught.value) == (
         "a holds values that are no numbers: 'w' has 1 NaN and 1 infinite of 3 values; 'h' has 0 "
         "NaN and 1 infinite of 1 values. The training that made it has diverged, or the file is "
-        "damaged."
+        "damaged: take an earlier checkpoint."
     )
 
 

@@ -70,6 +70,36 @@ def test_errors_are_one_sentence(extra, message, networks, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_one_network_is_not_enough(networks, capsys):
-    assert main(["merge", networks[0], "--samples", "40"]) == 1
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--method-option", "restarts=2"], "MergeMany has no option restarts; its options are"),
+        (["--method-option", "max_sweeps=x"], "max_sweeps must be a whole number, not 'x'"),
+        (["--method-option", "max_rounds=0"], "max_rounds must be at least 1, not 0"),
+        (["--method", "weight", "--method-option", "glue=2"], "matching has no option glue"),
+        (["--method", "weight", "--method-option", "restarts=0"], "restarts must be at least 1"),
+        (["--method-option", "restarts"], "--method-option takes NAME=VALUE, not 'restarts'"),
+    ],
+)
+def test_options_are_checked_before_anything_is_read(extra, message, capsys):
+    assert main(["merge", "no-such-file", "nor-this", *extra]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_three_that_do_not_fit_are_called_by_their_names(networks, tmp_path, capsys):
+    wide = tmp_path / "wide.safetensors"
+    module = nn.Sequential(nn.Linear(784, 9), nn.ReLU(), nn.Linear(9, 10))
+    write_checkpoint(module.state_dict(), wide)
+    assert main(["merge", *networks[:2], str(wide), "--samples", "40"]) == 1
+    message = capsys.readouterr().err
+    assert "'0.weight' is 8×784 in net0.safetensors and 9×784 in wide.safetensors" in message
+
+
+def test_one_network_twice_is_as_good_as_itself(networks, capsys):
+    assert main(["merge", networks[0], networks[0], "--samples", "40"]) == 0
+    assert ", as high as the mean of its inputs." in capsys.readouterr().out.splitlines()[0]
+
+
+def test_one_network_is_not_enough(capsys):
+    assert main(["merge", "no-such-file", "--samples", "40"]) == 1
     assert "takes 2 to 64 checkpoints, not 1" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -59,7 +60,7 @@ def test_every_method_writes_what_it_finds(method, planted, tmp_path, capsys):
 def test_a_mixture_is_taken(planted, capsys):
     given = ["match", *planted, "--method", "activation", "--mixture", "0.5", "--data", "mnist"]
     assert main([*given, "--samples", "50"]) == 0
-    assert "sweeps in" in capsys.readouterr().out
+    assert "sweep in" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("method", [m.key for m in METHODS.values() if m.needs != Needs.NOTHING])
@@ -83,6 +84,40 @@ def test_a_method_without_its_data_says_so_before_it_reads_anything(method, caps
 def test_options_that_make_no_sense_are_refused_before_anything_is_read(extra, message, capsys):
     assert main(["match", "no-such-file", "nor-this", *extra]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_what_only_an_option_needs_can_be_had_without_it(capsys):
+    assert main(["match", "no-such-file", "nor-this", "--also-from", "activation"]) == 1
+    message = capsys.readouterr().err
+    assert "give --data, such as --data mnist, or leave --also-from out" in message
+
+
+def test_data_that_cannot_be_read_are_told_before_anything_is_matched(planted, monkeypatch, capsys):
+    monkeypatch.setattr("engine.commandline.match.matched", None)
+    assert main(["match", *planted, "--data", "nowhere.npz"]) == 1
+    assert "There is no file nowhere.npz." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["ste", "steepest"])
+def test_labels_that_do_not_fit_are_told_with_their_file(method, planted, tmp_path, capsys):
+    data = tmp_path / "labels.npz"
+    np.savez(data, inputs=np.zeros((20, 784), np.float32), targets=np.full(20, 11))
+    assert main(["match", *planted, "--method", method, "--data", str(data)]) == 1
+    message = capsys.readouterr().err
+    assert "labels.npz has 12 classes, but the model has 10 outputs" in message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+def test_a_device_that_is_not_there_is_refused(planted, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["match", *planted, "--device", "cuda"])
+    assert ended.value.code == 2
+    assert "there is no device cuda on this machine; take cpu" in capsys.readouterr().err
+
+
+def test_one_sweep_is_one(planted, capsys):
+    assert main(["match", planted[0], planted[0]]) == 0
+    assert "1 sweep in" in capsys.readouterr().out
 
 
 def test_every_method_is_a_function_of_the_engine():
