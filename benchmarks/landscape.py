@@ -8,10 +8,12 @@ machine slows all; medians of points. With one thread the processor's seconds co
 processes disturb little; with more, the wall's.
 
 A point of an adapted plan is timed once the values per model are there: over a plane they are
-computed once. The share of peak is of the float32 matrix product measured in the same process,
-and counts the operations of the whole model, also those that a plan saves.
+computed once. `--batched` times a chunk of points at once, and divides. The share of peak is of
+the float32 matrix product measured in the same process, and counts the operations of the whole
+model, also those that a plan saves.
 
-    python -m benchmarks.landscape [--share N] [--rounds N] [--threads N] [--only a b c] [--fast]
+    python -m benchmarks.landscape [--share N] [--rounds N] [--threads N] [--only a b c]
+        [--fast] [--batched] [--device cuda]
     python -m benchmarks.landscape --memory
 """
 
@@ -32,7 +34,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.landscape import MEMORY_BOUND, Span, choose_batch_size, evaluate, make_plane
-from engine.landscape.plans import SHARED_BYTES, exact, fast, warning
+from engine.landscape.plans import SHARED_BYTES, Adapted, batched, exact, fast, warning
+from engine.landscape.plans.batched import MOST_POINTS
 from engine.landscape.plans.cost import operations
 from engine.program import capture
 
@@ -116,39 +119,47 @@ def plain_loop(
 
 
 def measure(
-    title: str, build: Callable[[], nn.Module], data: Samples, rounds: int, with_fast: bool
+    title: str,
+    build: Callable[[], nn.Module],
+    data: Samples,
+    rounds: int,
+    plans: dict[str, Adapted],
+    device: str,
 ) -> None:
     """Print the medians of one kind of work."""
-    modules = [build().eval() for _ in range(3)]
+    modules = [build().eval().to(device) for _ in range(3)]
     models = [{n: t.clone() for n, t in module.state_dict().items()} for module in modules]
     program = capture(modules[0], data.inputs[:2])
     span = Span(("A", "B", "C"), tuple(models))
     row = torch.tensor([0.3, 0.3, 0.4], dtype=torch.float64)
-    plans = {"exact": exact()} | ({"fast": fast()} if with_fast else {})
+    points = {name: MOST_POINTS if name == "batched" else 1 for name in plans}
     sizes = [size for size in BATCH_SIZES if size <= len(data.targets)]
     seconds: dict[str, list[float]] = {name: [] for name in (*map(str, sizes), "peak", *plans)}
     losses = {}
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    square = torch.randn(1536, 1536)
+    alone = device == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
+    square = torch.randn(1536, 1536, device=device)
     for number in range(rounds + 1):
         for name, times in seconds.items():
             start = clock()
             if name == "peak":
-                square @ square
+                float((square @ square)[0, 0])
             elif name in plans:
-                losses[name] = float(
-                    evaluate(program, span, row[None], data, plan=plans[name]).loss
-                )
+                rows = row.expand(points[name], -1)
+                found = evaluate(program, span, rows, data, plan=plans[name], device=device)
+                losses[name] = float(found.loss[0])
             else:
                 losses[name] = plain_loop(modules[1], models, row, data, int(name))
             if number:  # the first round warms up
-                times.append(clock() - start)
+                times.append((clock() - start) / points.get(name, 1))
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     best = min(map(str, sizes), key=medians.__getitem__)
     work = len(data.targets) * sum(map(operations, program.graph_module.graph.nodes))
     peak = 2 * len(square) ** 3 / medians.pop("peak")
     print(f"\n{title}; {rounds} rounds, {torch.get_num_threads()} thread(s), {clock.__name__}")
-    print(f"  float32 matrix product: {peak / 1e9:.0f} GFLOP/s; ours: {plans['exact'].sentence}")
+    print(f"  float32 matrix product: {peak / 1e9:.0f} GFLOP/s")
+    for name, plan in plans.items():
+        print(f"  {name}: {plan.sentence}")
     for name, median in medians.items():
         label = f"{name}, batch {choose_batch_size(program)}" if name in plans else f"plain, {name}"
         off = abs(losses[name] / losses[best] - 1)
@@ -192,6 +203,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="torch threads; default: torch's own choice")
     parser.add_argument("--only", nargs="*", default=["a", "b", "c"], choices=["a", "b", "c"])
     parser.add_argument("--fast", action="store_true", help="also the precision fast")
+    parser.add_argument("--batched", action="store_true", help="also several points at once")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--memory", action="store_true", help="peak memory instead of time")
     parser.add_argument("--memory-here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -204,8 +217,10 @@ def main() -> None:
         return
     if options.threads:
         torch.set_num_threads(options.threads)
-    if options.fast and (said := warning("fast", "cpu")):
+    if options.fast and (said := warning("fast", options.device)):
         print(said)
+    makers = {"exact": exact, "fast": fast, "batched": batched}
+    asked = [name for name in makers if name == "exact" or getattr(options, name)]
     torch.manual_seed(0)
     work = {
         "a": ("(a) MLP 3×512", mlp, (10_000, 784)),
@@ -215,8 +230,12 @@ def main() -> None:
     for key in options.only:
         title, build, (images, *shape) = work[key]
         images //= options.share
-        data = Samples(torch.randn(images, *shape), torch.randint(0, 10, (images,)))
-        measure(f"{title}, {images} images", build, data, options.rounds, options.fast)
+        data = Samples(
+            torch.randn(images, *shape, device=options.device),
+            torch.randint(0, 10, (images,), device=options.device),
+        )
+        plans = {name: makers[name]() for name in asked}
+        measure(f"{title}, {images} images", build, data, options.rounds, plans, options.device)
 
 
 if __name__ == "__main__":

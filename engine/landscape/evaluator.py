@@ -102,7 +102,7 @@ def evaluate(
     sums = torch.zeros(len(rows), columns, dtype=torch.float64)
     with torch.inference_mode(), tf32_products(tf32, device):
         change = None if repair is None else repair.bound(program, span, device, check)
-        runner = plan(Task(program, used, inputs, reset, size, check, change))
+        runner = plan(Task(program, used, inputs, reset, size, check, change, memory_bound))
         for start in range(0, len(rows), runner.points):
             check()
             group = rows[start : start + runner.points]

@@ -12,6 +12,7 @@ Other workspace inside an op's kernel is not known to the graph and not counted.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable
 
@@ -68,13 +69,45 @@ def choose_batch_size(
     return size
 
 
-def activation_bytes(program: Program, batch: int, itemsize: int = 4) -> int:
+def points_at_once(
+    program: Program,
+    batch: int,
+    *,
+    models: int,
+    memory_bound: int,
+    stack_bytes: int,
+    itemsize: int = 4,
+) -> int:
+    """Return how many points may be evaluated at once, 0 where not even one fits.
+
+    Args:
+        program: the model.
+        batch: number of samples.
+        models: K, which lie flat beside the points.
+        memory_bound: most bytes of the activations of all points.
+        stack_bytes: most bytes of the models and of the points' tensors, these three times: while
+            they are formed, a model's share of all points and that share masked are there too.
+        itemsize: bytes of one floating point number.
+    """
+    numbers = sum(math.prod(spec.shape) for spec in program.parameters.values())
+    weights = max(1, numbers * itemsize)
+    each = activation_bytes(program, batch, itemsize, stacked=True)
+    fitting = (stack_bytes - models * weights) // (3 * weights)
+    return max(0, min(fitting, memory_bound // each))
+
+
+def activation_bytes(
+    program: Program, batch: int, itemsize: int = 4, *, stacked: bool = False
+) -> int:
     """Return the most bytes of intermediate values that live at once in a forward pass.
 
     Args:
         program: the model.
         batch: number of samples.
         itemsize: bytes of one floating point number in the evaluation.
+        stacked: whether it is one of several points that are evaluated at once: any op may then
+            copy what it reads and returns twice more, to bring the points' dimension elsewhere,
+            and to do in steps what it does at once for one point (a norm, then its scale).
     """
     nodes = [node for node in program.graph_module.graph.nodes if node.op == "call_function"]
     owners = {node: _owner(node) for node in nodes}
@@ -89,8 +122,10 @@ def activation_bytes(program: Program, batch: int, itemsize: int = 4) -> int:
         if owners[node] is node:
             live[node] = _bytes(node, batch, itemsize)
         workspace = 0
-        if _is_convolution(node):
-            workspace = sum(_bytes(n, batch, itemsize) for n in (node, node.all_input_nodes[0]))
+        if stacked or _is_convolution(node):
+            workspace = (2 if stacked else 1) * sum(
+                _bytes(n, batch, itemsize) for n in (node, *node.all_input_nodes[:1])
+            )
         peak = max(peak, sum(live.values()) + workspace)
         live = {owner: size for owner, size in live.items() if last.get(owner, -1) > step}
     outputs, widened = (_output_bytes(program, batch, size) for size in (itemsize, 8))

@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from engine.landscape.memory import MEMORY_BOUND
 from engine.landscape.span import PointBuffer, Span
 from engine.landscape.statistics import ResetData, reset_statistics
 from engine.program import Program
@@ -57,6 +58,7 @@ class Task:
         check: called between batches; raises CancelledError when the user cancelled.
         change: what is done to a formed point, or None; a point is then no longer affine in the
             coefficients.
+        memory_bound: most bytes of activations.
     """
 
     program: Program
@@ -66,6 +68,7 @@ class Task:
     batch_size: int
     check: Callable[[], None]
     change: Change | None = None
+    memory_bound: int = MEMORY_BOUND
 
 
 class Runner(Protocol):

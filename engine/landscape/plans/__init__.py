@@ -4,6 +4,7 @@ from engine.landscape.plans.adapted import Adapted
 from engine.landscape.plans.hoisted import SHARED_BYTES
 from engine.landscape.plans.precision import (
     PRECISIONS,
+    batched,
     exact,
     fast,
     has_bfloat16,
@@ -16,6 +17,7 @@ __all__ = [
     "PRECISIONS",
     "SHARED_BYTES",
     "Adapted",
+    "batched",
     "exact",
     "fast",
     "has_bfloat16",

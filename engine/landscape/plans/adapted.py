@@ -6,9 +6,12 @@ buffer (`point.py`). What applies follows by fixed rules from the graph, the siz
 device, never from a clock: so a run that is resumed, or spread over processes, has the bits of
 an undisturbed one.
 
+On GPUs, where the model is small, or where it is asked for, several points are evaluated at once
+(`batched.py`).
+
 Before a Program's parts are used, they and the Program run two samples (`agree.py`); should they
-differ by more than rounding can explain, points are evaluated the plain way, and `sentence`
-says so.
+differ by more than rounding can explain, or not run at all, points are evaluated the plainer way,
+and `sentence` says so.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ import torch
 from torch import Tensor
 
 from engine.landscape.plan import Runner, Task, plain
-from engine.landscape.plans.agree import agrees
+from engine.landscape.plans.agree import NOT_AGREEING, disagreement
+from engine.landscape.plans.batched import Batched, chunk_for
 from engine.landscape.plans.hoisted import SHARED_BYTES, Hoisted
 from engine.landscape.plans.parts import Parts, make_parts
 from engine.landscape.plans.shared import Shared
@@ -30,7 +34,7 @@ from engine.program import Program
 MOST_POINTS = 32
 """Of a group that shares the values of a batch."""
 
-NOT_AGREEING = "point by point: the faster way did not agree with the plain one on this model"
+PLAINLY = f"point by point: {NOT_AGREEING}"
 
 
 class Adapted:
@@ -45,6 +49,7 @@ class Adapted:
         hoist: whether to compute first layers once per model; None where it pays.
         lower: the precision of all that comes after them, and of the rest of the point; None
             keeps that of the span (`precision.py`).
+        several: whether to evaluate several points at once; None on GPUs where the model is small.
     """
 
     def __init__(
@@ -53,45 +58,65 @@ class Adapted:
         *,
         hoist: bool | None = None,
         lower: torch.dtype | None = None,
+        several: bool | None = None,
     ) -> None:
         self._shared_bytes, self._hoist, self._lower = shared_bytes, hoist, lower
-        self._parts: WeakKeyDictionary[Program, dict[object, Parts | None]] = WeakKeyDictionary()
+        self._several = several
+        self._parts: WeakKeyDictionary[Program, dict[object, Parts | str]] = WeakKeyDictionary()
         self._kept: tuple[object, tuple[Tensor, ...], Hoisted] | None = None
         self.sentence = "not used yet"
 
     def __call__(self, task: Task) -> Runner:
         """Return what evaluates the task's points; `sentence` then says how."""
-        # Layers that a repair changes are not affine in the coefficients any more.
-        hoist = self._hoist if task.change is None else False
-        parts, hoisted, points = self._ready(task, hoist), None, 1
-        if parts is not None and parts.first is not None:
-            hoisted, points = self._hoisted(parts, task)
-            if hoisted is None:
-                parts = self._ready(task, False)
-        if parts is None:
-            self.sentence = NOT_AGREEING
-            return plain(task)
-        self.sentence = parts.sentence
-        if self._lower is not None:
-            where = "throughout" if hoisted is None else "after the first layers"
-            self.sentence += f"; {str(self._lower)[6:]} {where}"
-        return Shared(task, parts, hoisted, points, self._lower)
+        points, why = chunk_for(task, self._several, self._shared_bytes)
+        found = self._runner(task, points) if points > 1 else why
+        if isinstance(found, Batched):
+            return found
+        alone = self._runner(task, 1)
+        if isinstance(alone, str):
+            alone, self.sentence = plain(task), PLAINLY
+        if found is not None:
+            self.sentence += f"; one point at a time: {found}"
+        return alone
 
     def __getstate__(self) -> dict[str, object]:
         """Travel to another process without what can be made there again."""
-        return {"bytes": self._shared_bytes, "hoist": self._hoist, "lower": self._lower}
+        choices = {"hoist": self._hoist, "lower": self._lower, "several": self._several}
+        return {"bytes": self._shared_bytes, "choices": choices}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["bytes"], hoist=state["hoist"], lower=state["lower"])
+        self.__init__(state["bytes"], **state["choices"])
 
-    def _ready(self, task: Task, hoist: bool | None) -> Parts | None:
-        """Return the Program's parts, None where they do not agree with it."""
+    def _runner(self, task: Task, points: int) -> Shared | Batched | str:
+        """Return what evaluates so many points at a time, or why the parts for it are not used."""
+        # Layers that a repair changes are not affine in the coefficients any more.
+        hoist = self._hoist if task.change is None else False
+        parts, hoisted, sharing = self._ready(task, hoist, points), None, points
+        if isinstance(parts, Parts) and parts.first is not None:
+            hoisted, sharing = self._hoisted(parts, task)
+            if hoisted is None:
+                parts = self._ready(task, False, points)
+        if isinstance(parts, str):
+            return parts
+        done = [parts.sentence] if parts.sentence else []
+        if points > 1:
+            done.append(f"{points} points at once")
+        if self._lower is not None:
+            where = "throughout" if hoisted is None else "after the first layers"
+            done.append(f"{str(self._lower)[6:]} {where}")
+        self.sentence = "; ".join(done)
+        if points > 1:
+            return Batched(task, parts, hoisted, points, self._lower)
+        return Shared(task, parts, hoisted, sharing, self._lower)
+
+    def _ready(self, task: Task, hoist: bool | None, points: int) -> Parts | str:
+        """Return the Program's parts, or why they are not used."""
         known = self._parts.setdefault(task.program, {})
         device = task.inputs[0].device
-        key = (device, task.span.dtype, hoist)
+        key = (device, task.span.dtype, hoist, points > 1)
         if key not in known:
-            parts = make_parts(task.program, device, hoist=hoist)
-            known[key] = parts if agrees(parts, task) else None
+            parts = make_parts(task.program, device, hoist=hoist, stacked=points > 1)
+            known[key] = disagreement(parts, task, points) or parts
         return known[key]
 
     def _hoisted(self, parts: Parts, task: Task) -> tuple[Hoisted | None, int]:

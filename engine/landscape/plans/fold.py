@@ -45,7 +45,10 @@ class Fold:
         return tuple(name for name in names if name is not None)
 
     def apply(self, point: Mapping[str, Tensor]) -> None:
-        """Fold one point's tensors in place: `weight` and `mean` are overwritten."""
+        """Fold one point's tensors in place: `weight` and `mean` are overwritten.
+
+        Tensors of several points, [P, …] each, are folded all at once.
+        """
         mean, variance = point[self.mean].double(), point[self.variance].double()
         factor = (variance + self.eps).rsqrt()
         if self.scale is not None:
@@ -55,7 +58,7 @@ class Fold:
         if self.shift is not None:
             bias = bias + point[self.shift].double()
         weight = point[self.weight]
-        weight.mul_(factor.to(weight.dtype).view(-1, *[1] * (weight.ndim - 1)))
+        weight.mul_(factor.to(weight.dtype).view(*factor.shape, *[1] * (weight.ndim - factor.ndim)))
         point[self.mean].copy_(bias)
 
 

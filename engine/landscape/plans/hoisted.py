@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.landscape.plans.channels import channels_last
 from engine.landscape.plans.parts import Parts
+from engine.landscape.plans.stacked import combine
 from engine.landscape.span import PointBuffer, Span
 
 SHARED_BYTES = 512 << 20
@@ -56,6 +57,22 @@ class Hoisted:
             for weight, other in rest:
                 result.add_(other[place], alpha=weight)
             results.append(result)
+        return tuple(results)
+
+    def at_points(self, rows: Tensor, samples: slice) -> Values:
+        """Return the values at P points at once, [P, n, …] each.
+
+        Args:
+            rows: affine weights, float64 [P, K].
+            samples: the batch, always cut the same way.
+        """
+        used = (rows != 0).any(0).tolist()
+        models = [self._at_model(k, samples) if taken else None for k, taken in enumerate(used)]
+        results = []
+        for place in range(len(self._parts.hoisting.frontier)):
+            values = [None if model is None else model[place] for model in models]
+            some = next(value for value in values if value is not None)
+            results.append(combine(rows, values, some.new_empty(len(rows), *some.shape)))
         return tuple(results)
 
     def release(self) -> None:

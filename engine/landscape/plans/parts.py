@@ -26,6 +26,7 @@ class Parts:
         whole: the Program itself, fit for the layout; it recomputes statistics.
         weights: names of the tensors laid out with channels last.
         hoisting: what `first` saves.
+        stacked: whether `rest` takes several points at once.
     """
 
     first: Program | None
@@ -35,6 +36,7 @@ class Parts:
     whole: Program
     weights: frozenset[str]
     hoisting: Hoisting
+    stacked: bool
 
     @property
     def formed(self) -> frozenset[str]:
@@ -43,7 +45,7 @@ class Parts:
 
     @property
     def sentence(self) -> str:
-        """How points are computed, for the provenance of a result."""
+        """How points are computed, for the provenance of a result; may be empty for stacks."""
         done = []
         if self.first is not None:
             done.append(f"{self.hoisting.share:.0%} of the operations once per model")
@@ -51,19 +53,29 @@ class Parts:
             done.append(f"{len(self.folds)} of {self.norms} BatchNorms folded")
         if self.weights:
             done.append("channels last")
-        return "; ".join(done) or "nothing shared, memory reused"
+        return "; ".join(done) or ("" if self.stacked else "nothing shared, memory reused")
 
 
-def make_parts(program: Program, device: torch.device, *, hoist: bool | None = None) -> Parts:
+def make_parts(
+    program: Program,
+    device: torch.device,
+    *,
+    hoist: bool | None = None,
+    stacked: bool = False,
+) -> Parts:
     """Return a Program's parts, the same for every span and data set.
 
     Args:
         program: the model.
         device: the layout is for CPUs.
         hoist: whether to cut after the first layers; None where it pays.
+        stacked: whether `rest` is to take several points at once, each tensor [P, …]: in the
+            layout and with the memory that torch chooses.
     """
     # Only CPUs: which layout a GPU prefers in float32 was not measured.
-    weights = channel_weights(program) if device.type == "cpu" else frozenset[str]()
+    weights = frozenset[str]()
+    if device.type == "cpu" and not stacked:
+        weights = channel_weights(program)
     whole = without_views(program)
     found = hoisting(whole)
     taken = found.pays if hoist is None else hoist and bool(found.frontier)
@@ -71,10 +83,11 @@ def make_parts(program: Program, device: torch.device, *, hoist: bool | None = N
     rest, folds = folded(parts.rest)
     return Parts(
         first=parts.first,
-        rest=reusing(rest, parts.hoisted),
+        rest=rest if stacked else reusing(rest, parts.hoisted),
         folds=folds,
         norms=len(program.batch_norms),
         whole=whole,
         weights=weights,
         hoisting=found,
+        stacked=stacked,
     )

@@ -35,6 +35,11 @@ def fast() -> Adapted:
     return Adapted(hoist=True, lower=torch.bfloat16)
 
 
+def batched() -> Adapted:
+    """Return a new plan like `exact` that evaluates several points at once on any device."""
+    return Adapted(several=True)
+
+
 PRECISIONS: Mapping[str, Callable[[], Adapted]] = MappingProxyType(
     {"exact": exact, "tf32": exact, "fast": fast}
 )

@@ -12,7 +12,7 @@ from engine.errors import CancelledError
 from engine.landscape import ResetData, Span, evaluate, evaluate_model
 from engine.landscape.plan import Task, plain
 from engine.landscape.plans import Adapted
-from engine.landscape.plans.adapted import NOT_AGREEING
+from engine.landscape.plans.adapted import PLAINLY
 from engine.landscape.plans.hoisted import Hoisted
 from engine.program import capture
 from tests.landscape.oracle import Data, Tied, combine, losses, setting, state
@@ -26,7 +26,17 @@ PLANS = {
     "cut, kept": lambda: Adapted(hoist=True),
     "cut, groups of points": lambda: Adapted(1 << 15, hoist=True),
     "cut, too large": lambda: Adapted(1, hoist=True),
+    "several at once": lambda: Adapted(several=True),
+    "cut, several at once": lambda: Adapted(hoist=True, several=True),
+    "cut, not kept, several at once": lambda: NotKept(hoist=True, several=True),
 }
+
+
+class NotKept(Adapted):
+    """Computes first layers again for every batch."""
+
+    def _hoisted(self, parts, task):
+        return Hoisted(parts, task.span, task.inputs, kept=False), 1
 
 
 def columns(tally):
@@ -54,7 +64,8 @@ def test_it_equals_the_plain_plan_on_random_spans(model, plan, reset):
     wanted = evaluate(program, span, points, data, reset=again, batch_size=9)
     used = PLANS[plan]()
     found = evaluate(program, span, points, data, reset=again, batch_size=9, plan=used)
-    assert used.sentence != NOT_AGREEING
+    assert used.sentence != PLAINLY
+    assert ("at once" in used.sentence) == ("at once" in plan)
     torch.testing.assert_close(columns(found), columns(wanted), rtol=2e-5, atol=1e-5)
 
 
@@ -82,14 +93,13 @@ def test_outputs_of_the_zoo_equal_the_plain_plans(name):
     with torch.inference_mode():
         task = Task(program, span, inputs, None, 3, lambda: None)
         wanted = [outputs(plain(task), points[g : g + 1])[0] for g in range(3)]
-        for hoist in (None, True):
-            plan = Adapted(hoist=hoist)
+        for plan in (Adapted(), Adapted(hoist=True), Adapted(several=True)):
             runner = plan(task)
-            assert plan.sentence != NOT_AGREEING
-            for g in range(3):
-                found = outputs(runner, points[g : g + 1])[0]
-                off = float((found - wanted[g]).abs().max() / wanted[g].abs().max())
-                assert off < 2e-5
+            assert PLAINLY not in plan.sentence
+            groups = points.split(min(runner.points, 3))
+            found = torch.cat([outputs(runner, group) for group in groups])
+            for one, other in zip(found, wanted, strict=True):
+                assert float((one - other).abs().max() / other.abs().max()) < 2e-5
 
 
 def outputs(runner, points):
@@ -199,7 +209,7 @@ def test_parts_that_do_not_agree_are_not_used(monkeypatch):
     monkeypatch.setattr("engine.landscape.plans.fold.Fold.apply", lambda self, point: None)
     span, points, plan = Span(NAMES, tuple(models)), random_points(4), Adapted()
     found = evaluate(program, span, points, data, plan=plan)
-    assert plan.sentence == NOT_AGREEING
+    assert plan.sentence == PLAINLY
     assert torch.equal(columns(found), columns(evaluate(program, span, points, data)))
 
 
@@ -224,7 +234,10 @@ def test_progress_counts_every_point_and_cancelling_stops_within_a_group(plan):
         return len(asked) > 5
 
     with pytest.raises(CancelledError, match="cancelled"):
-        evaluate(program, span, points, data, should_stop=should_stop, plan=PLANS[plan]())
+        evaluate(
+            program, span, points, data,
+            batch_size=1, should_stop=should_stop, plan=PLANS[plan](),
+        )  # fmt: skip
     assert len(asked) == 6
 
 
