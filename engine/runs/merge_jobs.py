@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.runs.context import JobContext, JobResult
 from engine.runs.merge_spec import MergeSpec
-from engine.runs.stored import load_stored
+from engine.runs.stored import as_listed, load_stored
 from engine.studies.merge import merge as study_merge
 from engine.studies.merge_files import SUFFIXES, write_like
 from engine.studies.merge_options import MergeOptions
@@ -47,8 +47,9 @@ def merge(spec: MergeSpec, context: JobContext) -> JobResult:
     if data.sha256 is not None and isinstance(described, dict):
         # The stored file is named by its hash; the user knows it by the name it came with.
         summary["data"] = {**described, "name": data.name, "title": data.name}
+    merged = as_listed(shelf, spec.models[0], found.merged)
     files: dict[str, Callable[[Path], object]] = {
-        name: partial(write_like, found.merged, metadata=found.metadata)
+        name: partial(write_like, merged, metadata=found.metadata)
     }
     for number, permutation in enumerate(found.permutations, start=1):
         files[permutation_file(number)] = permutation.save

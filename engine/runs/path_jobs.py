@@ -10,7 +10,7 @@ from engine.checkpoints import write_checkpoint
 from engine.runs.context import JobContext, JobResult
 from engine.runs.executors import tile_executor
 from engine.runs.path_spec import PathSpec
-from engine.runs.stored import load_stored
+from engine.runs.stored import as_listed, load_stored
 from engine.studies.merge_files import write_like
 from engine.studies.path import path as study_path
 from engine.studies.path_options import PathOptions
@@ -61,7 +61,8 @@ def path(spec: PathSpec, context: JobContext) -> JobResult:
         # The stored file is named by its hash; the user knows it by the name it came with.
         summary["data"] = {**described, "name": data.name, "title": data.name}
     files: dict[str, Callable[[Path], object]] = {
-        name: partial(write_like, bend, metadata=found.metadata) for name, bend in bends.items()
+        name: partial(write_like, as_listed(shelf, spec.a, bend), metadata=found.metadata)
+        for name, bend in bends.items()
     }
     if found.matched is not None:
         files["permutation.safetensors"] = found.matched.permutation.save

@@ -13,6 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from engine.checkpoints import Checkpoint, fingerprint, write_checkpoint
 from engine.errors import RunError
@@ -93,6 +94,13 @@ def _shapes(checkpoint: Checkpoint) -> dict[str, list[int]]:
     if len(names) > MOST_TENSORS_LISTED:
         return {}
     return {name: list(checkpoint.tensors[name].shape) for name in names}
+
+
+def as_listed(shelf: Shelf, sha256: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors in the order of the file that a stored checkpoint came from."""
+    listed = shelf.checkpoint(sha256).description.get("tensors", ())
+    places = {entry["name"]: place for place, entry in enumerate(listed)}
+    return dict(sorted(tensors.items(), key=lambda one: places.get(one[0], len(places))))
 
 
 def load_stored(shelf: Shelf, sha256: str) -> Checkpoint:

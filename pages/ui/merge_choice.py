@@ -14,7 +14,7 @@ from engine.runs import CheckpointInfo, MergeSpec
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
 from pages.ui.kept import kept, kept_options
-from pages.ui.many_models import Chooser, choose_many, has_batch_norm
+from pages.ui.many_models import Chooser, choose_many, has_batch_norm, misfit
 from pages.ui.merge_shown import as_comparison
 
 FEWEST, MOST = 2, 64
@@ -89,7 +89,7 @@ def wanted(
     if not FEWEST <= len(models) <= MOST:
         return None, f"Choose {FEWEST} to {MOST} networks."
     recognised: Mapping[str, Any] = models[0].description.get("recognition") or {}
-    problem = settings.data_problem(recognised)
+    problem = misfit(models) or settings.data_problem(recognised)
     if problem:
         return None, problem
     state = st.session_state

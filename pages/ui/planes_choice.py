@@ -15,7 +15,7 @@ from engine.runs.plane_spec import KINDS as COUNTS
 from pages.ui import engine_access as access
 from pages.ui import keys, settings
 from pages.ui.kept import kept
-from pages.ui.many_models import Chooser, choose_many
+from pages.ui.many_models import Chooser, choose_many, misfit
 from pages.ui.number_list import read_extent, written
 from pages.ui.planes_shown import as_comparison
 from pages.ui.statistics_settings import statistics_fields, statistics_settings
@@ -168,7 +168,7 @@ def wanted(
         noun = "network" if most == 1 else "networks"
         return None, f"This plane takes {count} {noun}; {len(models)} are chosen."
     recognised: Mapping[str, Any] = models[0].description.get("recognition") or {}
-    problem = settings.data_problem(recognised)
+    problem = misfit(models) or settings.data_problem(recognised)
     if problem:
         return None, problem
     state = st.session_state

@@ -44,6 +44,7 @@ def test_stored_networks_are_merged_into_a_file_of_their_format(store: Store) ->
         **{"0.weight": [8, 784], "0.bias": [8]},
         **{"2.weight": [10, 8], "2.bias": [10]},
     }
+    assert list(merged.tensors) == list(layers.state_dict())  # in the order of the input too
     assert store.file(run_id, "permutation-3.safetensors").exists()
     assert store.partial(run_id).summary["proof"]["passed"]
 
