@@ -29,6 +29,7 @@ from itertools import chain
 from math import lgamma
 
 from engine.symmetry.axes import Atom, Concat, Expression, Product
+from engine.symmetry.told import telling
 from engine.symmetry.unify import Algebra
 
 MOST_TERMS = 256
@@ -132,6 +133,7 @@ class _Search:
     def __init__(self, algebra: Algebra, same: Mapping[Atom, Atom]) -> None:
         self.algebra = algebra
         self.same = same
+        self.tells = algebra.told.tells(lambda atom: same.get(atom, atom))
         self.candidates: dict[Atom, frozenset[Atom]] = {}
         self._terms: dict[int, tuple[Expression, Terms]] = {}
         self._seen: set[tuple[tuple[Terms, ...], bool]] = set()
@@ -169,6 +171,7 @@ class _Search:
             return
         acted = Product(tuple(self.algebra.resolve(axis) for axis in contact.acted))
         outer = {self.same.get(atom, atom) for atom in _all_atoms(acted)}
+        outer.update(telling(frozenset(outer), self.tells))
         for atom in inside:
             if atom in self.candidates:
                 self.candidates[atom] -= outer
@@ -182,7 +185,8 @@ class _Search:
         kept = self._terms.get(id(axis))
         if kept is None:  # the axis is kept as well, so that its id stays its own
             found = _terms(self.algebra.resolve(axis))
-            named = dict.fromkeys(tuple(self.same.get(a, a) for a in term) for term in found)
+            own = (tuple(self.same.get(a, a) for a in term) for term in found)
+            named = dict.fromkeys((*term, *telling(term, self.tells)) for term in own)
             kept = self._terms[id(axis)] = (axis, tuple(named))
         return kept[1]
 

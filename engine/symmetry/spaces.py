@@ -141,6 +141,11 @@ def _tensordot(call: Call, output: Axes) -> Iterator[Axes]:
     yield (*output, *(first[index] for index in dims))
 
 
+def _grouped_product(call: Call, output: Axes) -> Iterator[Axes]:
+    """Rows, outputs and the contracted axis; the expert is told by the row."""
+    yield (*output, call.axes("self" if "mat2" in call.arguments else "input")[1])
+
+
 def _bilinear(call: Call, output: Axes) -> Iterator[Axes]:
     yield (*output, call.axes("input1")[-1], call.axes("input2")[-1])
 
@@ -238,6 +243,7 @@ RUNS: dict[str, Spaces] = {
     **dict.fromkeys(("cosine_similarity", "linalg_vecdot"), _similarity),
     **dict.fromkeys(("pairwise_distance", "cdist"), _similarity),
     **dict.fromkeys(("tensordot", "inner"), _tensordot),
+    **dict.fromkeys(("_grouped_mm", "transformers::grouped_mm_fallback"), _grouped_product),
     "bilinear": _bilinear,
     "einsum": _einsum,
     **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution", "_convolution"), _convolution),

@@ -5,7 +5,8 @@ The walk that derives the symmetry describes every value of the graph by axis ex
 from which some op sums the group's units away (a convolution, a product, attention, a mean).
 In a plain net that is what comes out of a nonlinearity, as in Git Re-Basin (arXiv 2209.04836,
 section 3.1); in a residual net it is the stream once per block, normalised where the block
-normalises it. Only values that depend on the model's inputs count.
+normalises it. Only values that depend on the model's inputs count, and no rows that are sorted
+by their expert: two models sort theirs differently.
 
 A value may hold several free groups at once (token mixing: hidden units × channels). Taps that
 hold one group alone are preferred, and a tap names the groups that stand `beside` its own.
@@ -19,9 +20,10 @@ from dataclasses import dataclass, replace
 from torch import fx
 
 from engine.program import Program
-from engine.symmetry.axes import Atom, places
+from engine.symmetry.axes import Atom, atoms, places
 from engine.symmetry.derive import searched
 from engine.symmetry.groups import Group, nested_occurrences, placed
+from engine.symmetry.nesting import same_fixed_atoms
 from engine.symmetry.occurrence import Occurrence
 from engine.symmetry.rules import Value, tensors_of
 from engine.symmetry.sizes import FIRST_PRIME
@@ -77,6 +79,8 @@ class _Search:
         self.values = walk.values
         self.algebra = walk.algebra
         self.nesting, self.merging = found.nesting, found.merging
+        self.same = same_fixed_atoms(walk.algebra)
+        self.sorted = walk.algebra.told.rows(self._root)
         self.group_of: Mapping[Atom, Group] = found.groups
         self.groups = {group.name: group for group in found.groups.values()}
         self.fed = _fed_by_inputs(program, self.nodes)
@@ -126,11 +130,17 @@ class _Search:
         value = self.values.get(node)
         if not isinstance(value, tuple):
             return []
+        axes = [self.algebra.resolve(axis) for axis in value]
+        if any(self._root(atom) in self.sorted for axis in axes for atom in atoms(axis)):
+            return []
         return [
             own
-            for index, axis in enumerate(value)
-            for own in placed(node.name, index, self.algebra.resolve(axis), self.merging)
+            for index, axis in enumerate(axes)
+            for own in placed(node.name, index, axis, self.merging)
         ]
+
+    def _root(self, atom: Atom) -> Atom:
+        return self.same.get(atom, atom)
 
     def _is_summed_after(self, node: fx.Node, atom: Atom) -> bool:
         return any(

@@ -22,6 +22,7 @@ from engine.symmetry.axes import (
     common_block,
 )
 from engine.symmetry.normal_forms import SINGLE, NormalForms
+from engine.symmetry.told import Told
 
 NO_REFINEMENT = "it is divided in two ways that have no common refinement"
 
@@ -42,6 +43,7 @@ class Algebra(NormalForms):
         """Whether a shuffle was met, whatever was made of it."""
         self.grouped = False
         """Whether a convolution in groups was met whose channels are factors (`stacks.py`)."""
+        self.told = Told()
         self._met: list[tuple[Expression, Expression]] = []
 
     def met_fixed(self) -> list[tuple[Expression, Expression]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from engine.symmetry.axes import ONE
 from engine.symmetry.rules.registry import Axes, Call, NoRuleError, Value, dimension, replaced, rule
 
+EXPERTS = "numbers experts"
+
 
 @rule("cosine_similarity")
 def cosine_similarity(call: Call) -> Value:
@@ -92,15 +94,22 @@ def addr(call: Call) -> Value:
 
 @rule("_grouped_mm", "transformers.grouped_mm_fallback")
 def grouped_product(call: Call) -> Value:
-    """Rows in order of their expert, each times its expert's matrix: [r, i] [e, i, o]."""
+    """Rows in order of their expert, each times its expert's matrix: [r, i] [e, i, o].
+
+    The rows of the result tell their expert (`told.py`).
+    """
     names = ("self", "mat2", "offs") if "mat2" in call.arguments else ("input", "weight", "offs")
     rows, weight, ends = (call.axes(name) for name in names)
     if len(rows) != 2 or len(weight) != 3:
         raise NoRuleError
     call.unify(rows[1], weight[1])
-    call.fix((rows[0], weight[0], *ends), "numbers experts")
+    call.hold((rows[0], weight[0], *ends), EXPERTS)
     call.produce(names[1], weight[2])
-    return (rows[0], weight[2])
+    (told,) = call.fixed((rows[0].size,), EXPERTS)
+    call.unify(told, rows[0])
+    experts = call.algebra.resolve(weight[0])
+    call.unify(call.algebra.told.enter(told, experts, call.arguments[names[2]]), experts)
+    return (told, weight[2])
 
 
 @rule("trace")

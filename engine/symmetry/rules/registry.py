@@ -179,6 +179,11 @@ class Call:
             self.acted.append(axis)
             self.algebra.fix(axis, self._because(why))
 
+    def hold(self, axes: Iterable[Expression], why: str) -> None:
+        """Fix axes whose order matters although the op mixes no two of their places."""
+        for axis in axes:
+            self.algebra.fix(axis, self._because(why))
+
     def fixed(self, sizes: Iterable[int], why: str) -> Axes:
         """Return new axes whose order carries a meaning."""
         return tuple(self.algebra.fixed(size, self._because(why)) for size in sizes)
