@@ -54,3 +54,14 @@ def test_every_step_of_the_grammar_is_taken_and_most_networks_are_counted():
     counted = [net.ledger.expected() for net in nets]
     assert sum(groups is not None for groups in counted) > NETS / 2
     assert sum(any(copies > 1 for copies, _ in groups or ()) for groups in counted) > 40
+
+
+def test_some_networks_follow_channels_from_group_to_group():
+    """Grouped convolutions behind a shuffle, each of their groups with axes of its own."""
+    found = 0
+    for seed in range(NETS):
+        net = random_net(seed)
+        if "grouped_and_shuffled" in net.names:
+            symmetry = derive_symmetry(program_of(net, seed))
+            found += any(o.rows for group in symmetry.groups for o in group.occurrences)
+    assert found > 4

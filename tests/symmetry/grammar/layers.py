@@ -149,6 +149,28 @@ def grouped_bottleneck(net: Net) -> None:
     net.ledger.fresh(3, copies=2)
 
 
+@step(*SPATIAL)
+def grouped_and_shuffled(net: Net) -> None:
+    """ShuffleNetV1: 1×1 in groups, a shuffle, depthwise, 1×1 in groups; added or joined.
+
+    Where a group's channels do not divide by the groups, some groups get more of them.
+    """
+    groups = net.draw.choice([g for g in (2, 3) if net.width % g == 0] or [1])
+    middle = groups * net.draw.choice((2, 3, 4))
+    up, down = (
+        net.layer(*sizes, groups=groups, kernel=1)
+        for sizes in ((net.width, middle), (middle, net.width))
+    )
+    depth, joined = net.layer(middle, middle, groups=middle), net.draw.random() < 0.3
+
+    def forward(x):
+        dealt = up(x).relu().unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+        y = down(depth(dealt))
+        return torch.cat([x, y], 1) if joined else (x + y).tanh()
+
+    net.then(forward, net.width * (1 + joined))
+
+
 @step("image")
 def unfolded(net: Net) -> None:
     weight = net.held(6, net.width * 4)

@@ -75,7 +75,9 @@ class Ledger:
                     self.fixed.add(j)
 
     def cut(self, offset: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Divide the channels after `offset` units."""
+        """Divide the channels after `offset` units; where the count is given up, into nothing."""
+        if not self.known:
+            return (), ()
         head: list[int] = []
         rest = list(self.resolved(self.stream))
         while offset and offset >= (size := self.counts[rest[0]][1]):

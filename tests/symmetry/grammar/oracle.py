@@ -7,6 +7,7 @@ out here, and the module is called as its author wrote it, in float64.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,10 @@ def shift(occurrence: Occurrence, here: Sequence[Tensor], p: Tensor) -> Tensor:
         here: the place of every element along every axis.
         p: a vector, W_new = W[p], or one row per unit under which the group stands.
     """
+    if occurrence.rows:
+        first, last = occurrence.rows
+        own = (here[0] >= first) & (here[0] < last)
+        return torch.where(own, shift(replace(occurrence, rows=None), here, p), 0)
     if occurrence.pieces:
         return _between_pieces(occurrence, int(here[occurrence.axis].max()) + 1, p)[
             here[occurrence.axis]
