@@ -17,6 +17,7 @@ try:
 except (BasinscopeError, OSError) as error:
     st.error(literal(error))
     st.stop()
+access.prepare()
 st.navigation(
     [
         st.Page("pages/explore.py", title="Explore", icon=":material/explore:", default=True),

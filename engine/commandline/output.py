@@ -25,6 +25,7 @@ STAGES = {
     "repair": "merging and repairing",
     "directions": "finding the plane's directions",
     "evaluate": "evaluating",
+    "look": "a first look at the plane",
     "ends": "evaluating the models",
     "curves": "evaluating the curves",
     "plane": "evaluating the plane",

@@ -80,6 +80,7 @@ class Partial:
     Attributes:
         arrays: as in the result, with NaN where nothing is known yet: curves with `lambdas`,
             the plane with its axes and `plane_done`, bool [V, U]; absent before their first tile.
+            `plane_sampled`, bool [V, U], is where a point is known on a drawn sample alone.
             A plane that comes in rounds is all there after the first, with its errors.
         summary: the parts of the summary that are known.
         tiles: the keys of the finished tiles.
@@ -170,9 +171,10 @@ def _merge(tiles: DiskTiles, keys: tuple[str, ...], spec: CompareSpec) -> dict[s
     u0, u1, v0, v1 = spec.extent
     columns, rows = spec.plane_points, spec.plane_rows or spec.plane_points
     flat: dict[str, np.ndarray] = {}
+    looked = not any(key.startswith("plane-") for key in keys)  # else there are better points
     for key in keys:
         name, size = _target(key, spec)
-        tile = tiles.get(key) if name else None
+        tile = tiles.get(key) if name and (looked or not key.startswith("look")) else None
         if tile is None or not _fits(tile.get("index"), size):
             continue
         index = tile["index"]
@@ -181,6 +183,7 @@ def _merge(tiles: DiskTiles, keys: tuple[str, ...], spec: CompareSpec) -> dict[s
                 flat.setdefault(f"{name}_{quantity}", np.full(size, np.nan))[index] = tile[quantity]
         if name.startswith("plane"):
             flat.setdefault("plane_done", np.zeros(size, dtype=bool))[index] = True
+            flat.setdefault("plane_sampled", np.zeros(size, dtype=bool))[index] = looked
     flat |= _estimated(tiles, keys, rows * columns)
     arrays = {
         name: values.reshape(rows, columns) if name.startswith("plane") else values
@@ -206,14 +209,15 @@ def _estimated(tiles: DiskTiles, keys: tuple[str, ...], size: int) -> dict[str, 
             continue
         found = {f"plane_{split}_{name}": tile[name] for name in ESTIMATES}
         found["plane_evaluated"] = tile["evaluated"]
-        return found | {"plane_done": np.ones(size, dtype=bool)}
+        sampled = np.zeros(size, dtype=bool)
+        return found | {"plane_done": ~sampled, "plane_sampled": sampled}
     return {}
 
 
 def _target(key: str, spec: CompareSpec) -> tuple[str, int]:
     """Return which arrays a tile belongs to, and how many points these have."""
     match key.split("-"):
-        case ["plane", split, _]:
+        case ["plane", split, _] | ["look", split]:
             return f"plane_{split}", spec.plane_points * (spec.plane_rows or spec.plane_points)
         case ["curve", edge, split, _]:
             return f"curve_{edge}_{split}", spec.line_points

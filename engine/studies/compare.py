@@ -26,8 +26,10 @@ from engine.studies.edges import EDGES, MODELS, SPLITS, barrier_summary, edge_ti
 from engine.studies.evaluation import Evaluation, InTurn, TileExecutor, Work
 from engine.studies.layers import layer_table
 from engine.studies.options import CompareOptions
+from engine.studies.plane import SPLIT as PLANE_SPLIT
 from engine.studies.plane import PlaneStudy
 from engine.studies.plane_live import evaluate_in_rounds
+from engine.studies.plane_look import first_look
 from engine.studies.precision import precision_summary
 from engine.studies.provenance import provenance
 from engine.studies.recipe import ProgramRecipe
@@ -160,6 +162,9 @@ def _evaluate(
     of_plane = [("plane", tile) for tile in plane.tiles] if plane else []
     sketch = None
     with stages.stage("evaluate"):
+        if plane is not None:
+            with stages.stage("look"):
+                first_look(plane.plane, evaluation, PLANE_SPLIT, options.data_seed)
         precision = precision_summary(evaluation, span)
         stages.partial({"precision": precision})
         if plane is not None and options.plane_mode != "full":
@@ -167,7 +172,8 @@ def _evaluate(
                 plane, evaluation, options, stages, first=first + of_plane, later=later
             )
         else:
-            every = first + later + of_plane
+            coarse = len(plane.corner_tiles) + 1 if plane else 0
+            every = first + of_plane[:coarse] + later + of_plane[coarse:]
             countdown = Countdown(stages, sum(len(tile.index) for _, tile in every), len(every))
             evaluation.run(every, countdown)
     cache = evaluation.cache

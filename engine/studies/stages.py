@@ -21,6 +21,7 @@ BEGINS = {
     "match": 0.10,
     "equivalence": 0.18,
     "evaluate": 0.20,
+    "look": 0.20,
     "done": 1.0,
 }
 

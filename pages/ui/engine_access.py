@@ -6,7 +6,9 @@ The web process never imports torch: runs are asked for here and answered by wor
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,10 +33,12 @@ from engine.runs import (
     Spec,
     Store,
 )
+from pages.ui import keys
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".bin", ".pt2")
 SHARD_INDEX = ".safetensors.index.json"
 MOST_SERVER_FILES = 500
+PREPARED_AFTER = 1.5  # seconds
 FILES_VARIABLE = "BASINSCOPE_FILES"
 
 
@@ -58,6 +62,25 @@ def store() -> Store:
 def executor() -> LocalExecutor:
     """Return what keeps the workers alive; the first call takes up unfinished runs."""
     return _executor(str(home()))
+
+
+def prepare(after: float = PREPARED_AFTER) -> None:
+    """Start the worker that computes, once per visit, so that the first run need not wait for it.
+
+    Args:
+        after: seconds from now; the page is drawn meanwhile.
+    """
+    if keys.PREPARED in st.session_state:
+        return
+    st.session_state[keys.PREPARED] = True
+    start = threading.Timer(after, _start_worker, (executor(),))
+    start.daemon = True
+    start.start()
+
+
+def _start_worker(workers: LocalExecutor) -> None:
+    with suppress(BasinscopeError, OSError):  # the first run says what is wrong
+        workers.ensure_worker("compute")
 
 
 def submit(spec: Spec, title: str) -> str:

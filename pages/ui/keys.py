@@ -54,6 +54,7 @@ AGAIN = "again"
 BACK = "back"
 
 LAUNCHED = "launched"
+PREPARED = "prepared"
 
 # Runs.
 COMPARE = "compare_"

@@ -18,7 +18,7 @@ from pages.ui.literal import literal
 from pages.ui.look import chart, theme
 from pages.ui.plane_view import draw_plane, plane_controls
 
-POLL = 1.0  # seconds
+POLL, POLL_FIRST = 1.0, 0.4  # seconds between looks; the second until there is a plane
 STAGES = {
     "recognise": "Recognise",
     "data": "Data",
@@ -26,6 +26,7 @@ STAGES = {
     "proof": "Proof",
     "match": "Match",
     "equivalence": "π(B) = B?",
+    "look": "First look",
     "ends": "A, B, π(B)",
     "curves": "Curves",
     "plane": "Plane",
@@ -34,9 +35,21 @@ STAGES = {
 KNOWN_PLACES = {"positions": {"A": [0.0, 0.0], "B": [1.0, 0.0]}}
 
 
-@st.fragment(run_every=POLL)
 def show_progress(run_id: str) -> None:
-    """Draw a run's progress every second until it ends, then redraw the page."""
+    """Draw a run's progress until it ends, then redraw the page; more often before its plane."""
+    try:
+        first = not _has_plane(access.store().partial(run_id))
+    except BasinscopeError:  # deleted meanwhile: the page says so
+        st.rerun()
+    st.fragment(_progress, run_every=POLL_FIRST if first else POLL)(run_id, first)
+
+
+def _has_plane(partial: Partial) -> bool:
+    return "plane_test_loss" in partial.arrays
+
+
+def _progress(run_id: str, first: bool) -> None:
+    """Draw how far a run is; `first` until the page is redrawn with its plane."""
     try:
         status = access.store().status(run_id)
     except BasinscopeError:  # deleted meanwhile: the page says so
@@ -72,11 +85,13 @@ def show_progress(run_id: str) -> None:
         if tiles:
             done, total = tiles[-1].get("done", 0), tiles[-1].get("total", 0)
             st.caption(f"{count(done)} of {count(total)} tiles are evaluated.")
+    if first and _has_plane(partial):
+        st.rerun()  # it is drawn: from now on more seldom
 
 
 def partial_plane(run_id: str, partial: Partial, key: str) -> None:
     """Draw what is known of the plane; what is not computed yet is interpolated."""
-    if "plane_test_loss" not in partial.arrays:
+    if not _has_plane(partial):
         st.caption("The plane appears as soon as its first points are evaluated.")
         return
     plane = {**KNOWN_PLACES, **(partial.summary.get("plane") or {})}
@@ -89,7 +104,12 @@ def how_far(partial: Partial) -> str:
     """Return how many points of an unfinished plane are known, and how well."""
     estimate = (partial.summary.get("plane") or {}).get("estimate")
     if not estimate:
-        done = partial.arrays["plane_done"]
+        done, sampled = partial.arrays["plane_done"], partial.arrays["plane_sampled"]
+        if sampled.any():
+            return (
+                f"A first look: {count(int(sampled.sum()))} points on a drawn sample, "
+                "interpolated; all data follow."
+            )
         known = f"{count(int(done.sum()))} of {count(done.size)} points"
         return f"{known} are computed; the others are interpolated until they are."
     text = f"{count(estimate['points_full'])} points are evaluated on all data"

@@ -38,6 +38,7 @@ def executor(monkeypatch):
     """The executor of the test: nothing runs."""
     quiet = QuietExecutor()
     monkeypatch.setattr(engine_access, "executor", lambda: quiet)
+    monkeypatch.setattr(engine_access, "prepare", lambda: None)
     return quiet
 
 

@@ -242,6 +242,19 @@ def test_a_running_run_shows_stages_sweeps_and_the_coarse_plane(installation, ap
     assert {"test loss", "A", "B", "best start"} <= names
 
 
+def test_a_first_look_says_that_it_is_one(installation, app):
+    store, _ = installation
+    spec = compare_spec(samples=1000)
+    run_id = add_run(store, spec, "pair", "running")
+    store.index.report(run_id, "look", 0.2, None)
+    write_tile(store, run_id, "look-test", np.array([0, 24, 600, 624]), np.linspace(0.1, 2, 4))
+    app.query_params[keys.RUN] = run_id
+    app.run()
+    assert not app.exception
+    assert "A first look: 4 points on a drawn sample, interpolated; all data follow." in words(app)
+    assert '<span class="bs-stage bs-now">First look</span>' in words(app)
+
+
 def test_a_plane_is_looked_at_from_one_place_before_and_after_it_is_finished(installation, app):
     store, _ = installation
     spec = compare_spec(samples=10)

@@ -55,6 +55,20 @@ def test_finished_tiles_are_merged_and_the_rest_is_nan(started: Store) -> None:
     assert partial.tiles == ("curve-naive-train-0000", "plane-test-0000", "plane-test-0001")
 
 
+def test_a_first_look_is_shown_until_there_are_better_points(started: Store) -> None:
+    tiles = started.tiles(SPEC.run_id)
+    tiles.put("look-test", {"index": np.array([0, 8]), "loss": np.array([1.5, 2.5])})
+    arrays = started.partial(SPEC.run_id).arrays
+    assert arrays["plane_test_loss"][0, 0] == 1.5
+    np.testing.assert_array_equal(arrays["plane_sampled"], arrays["plane_done"])
+    assert arrays["plane_sampled"].sum() == 2
+    tiles.put("plane-test-0000", {"index": np.array([4]), "loss": np.array([1.0])})
+    arrays = started.partial(SPEC.run_id).arrays
+    assert np.isnan(arrays["plane_test_loss"][0, 0])
+    assert arrays["plane_done"].sum() == 1
+    assert not arrays["plane_sampled"].any()
+
+
 def test_tiles_that_do_not_fit_are_left_out(started: Store) -> None:
     tiles = started.tiles(SPEC.run_id)
     tiles.put("plane-test-0000", {"index": np.array([9]), "loss": np.ones(1)})
@@ -107,6 +121,7 @@ def test_a_plane_in_rounds_is_shown_as_last_estimated(store: Store) -> None:
     np.testing.assert_array_equal(arrays["plane_test_error"], np.full((4, 3), 2.0))
     np.testing.assert_array_equal(arrays["plane_evaluated"], np.ones((4, 3)))
     assert arrays["plane_done"].all()
+    assert not arrays["plane_sampled"].any()
     assert (len(arrays["plane_u"]), len(arrays["plane_v"])) == (3, 4)
 
 
