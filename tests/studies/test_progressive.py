@@ -50,11 +50,12 @@ def test_the_others_are_as_close_as_is_said(exact, preview):
     off = np.abs(preview.arrays["plane_test_loss"] / exact.arrays["plane_test_loss"] - 1)
     estimate = preview.summary["plane"]["estimate"]
     assert np.median(off) <= estimate["error_median"] <= 0.003
-    assert np.quantile(off, 0.95) <= 1.5 * estimate["error_p95"] <= 0.02
+    assert np.quantile(off, 0.95) <= estimate["error_p95"] <= 0.015
     error = preview.arrays["plane_test_error"]
     parts = [preview.arrays[f"plane_test_error_{name}"] for name in ("interpolation", "sampling")]
     np.testing.assert_allclose(error, np.hypot(*parts))
-    assert np.quantile(error, 0.5, method="higher") == estimate["error_median"]
+    drawn = np.abs(np.random.default_rng(0).standard_t(8, (4000, 1)) * error.reshape(-1))
+    assert np.quantile(drawn, 0.5) == pytest.approx(estimate["error_median"], rel=0.02)
 
 
 def test_it_says_why_it_stopped_and_that_basins_are_estimates(exact, preview):

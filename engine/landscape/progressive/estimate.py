@@ -15,9 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import KDTree
+from scipy.special import stdtr
 
 from engine.landscape.progressive.known import SAMPLED, Known
 from engine.landscape.progressive.parts import Parts, losses, others
+from engine.landscape.progressive.surface import NEAR
+
+_WIDEST = 1e3
+"""In standard errors: nothing is taken to be further off."""
+
+_HALVINGS = 60
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,31 @@ class Estimate:
         return np.where(np.isfinite(self.values["loss"]) | np.isinf(both), both, np.nan)
 
     def quantile(self, share: float) -> float:
-        """Return a quantile of the error over all points that have one; infinite without any."""
+        """Return a quantile of how far losses are off, over all points that have an error.
+
+        A standard error of s says |off| / s is distributed as |t|, with as many degrees of freedom
+        as leave-one-out errors made up its scale. Infinite without any point, or where more than
+        1 − share of the points are uncertain.
+
+        Args:
+            share: of the points, above 0 and below 1, that are off by at most this.
+        """
         found = self.error[~np.isnan(self.error)]
-        return float(np.quantile(found, share, method="higher")) if len(found) else np.inf
+        if not len(found):
+            return np.inf
+        own = np.sort(found[np.isfinite(found) & (found > 0)])
+        exact = int((found == 0).sum())
+        if exact >= share * len(found):
+            return 0.0
+        if exact + len(own) <= share * len(found):
+            return np.inf
+
+        low, high = 0.0, _WIDEST * float(own[-1])
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            within = exact + float((2 * stdtr(NEAR, middle / own) - 1).sum())
+            low, high = (middle, high) if within < share * len(found) else (low, middle)
+        return high
 
 
 def estimate(known: Known, places: np.ndarray | None = None) -> Estimate:

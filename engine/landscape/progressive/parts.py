@@ -16,7 +16,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from engine.landscape.progressive.known import Known
-from engine.landscape.progressive.surface import Nodes, Surface, spans_a_plane
+from engine.landscape.progressive.surface import Expected, Nodes, Surface, spans_a_plane
 
 SMALLEST = 1e-12
 """A loss under this counts as this in logarithms, in nats."""
@@ -93,12 +93,15 @@ def losses(parts: Parts, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     shape, error = base.smooth(logarithm(source["loss"][base.which]), at)
     if both is None:
         return np.exp(shape), _relative(error), np.zeros(len(at)), "none"
-    raw = known.sample["loss_se"][base.which] / np.maximum(source["loss"][base.which], SMALLEST)
-    raw = np.nan_to_num(raw)[KDTree(base.points).query(at)[1]]
+    nearest = KDTree(base.points).query(at)[1]
+    raw = np.zeros(len(base.which))
+    se, loss = (known.sample[name][base.which] for name in ("loss_se", "loss"))
+    raw[base.which] = np.nan_to_num(se) / np.maximum(loss, SMALLEST)
+    raw_at = raw[base.which][nearest]
     if both.nodes is None:
-        return np.exp(shape), _relative(error), raw, "none"
+        return np.exp(shape), _relative(error), raw_at, "none"
     # A few corrections do not tell how far they may be off: the sample's own error does.
-    least = raw if len(both.points) < FEW_NODES else np.zeros(len(at))
+    least = raw_at if len(both.points) < FEW_NODES else np.zeros(len(at))
     true, drawn = known.full["loss"][both.which], known.sample["loss"][both.which]
     ratio = Surface.through(both.nodes, logarithm(true) - logarithm(drawn))
     difference = Surface.through(both.nodes, true - drawn)
@@ -106,8 +109,10 @@ def losses(parts: Parts, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     by_difference = np.exp(shape) + difference.at(at)
     if np.mean(np.abs(ratio.left_out())) <= np.mean(missed) or (by_difference <= 0).any():
         found = np.exp(shape + ratio.at(at))
-        return found, _relative(error), np.maximum(_relative(ratio.error(at)), least), "ratio"
-    left = np.maximum(difference.error(at) / by_difference, least)
+        left = _relative(ratio.error(at, Expected(raw[both.which], raw_at)))
+        return found, _relative(error), np.maximum(left, least), "ratio"
+    expected = Expected(raw[both.which] * drawn, raw_at * np.exp(shape))
+    left = np.maximum(difference.error(at, expected) / by_difference, least)
     # The shape's error is relative to the shape, of which the correction may leave little.
     return by_difference, _relative(error) * np.exp(shape) / by_difference, left, "difference"
 

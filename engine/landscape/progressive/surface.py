@@ -5,7 +5,9 @@ time the best linear prediction (kriging) of a random surface with the generalis
 which tells in closed form how far each value is from its prediction by all others (Rippa 1999)
 and how far a prediction between them may be off, up to one scale. That scale is taken locally,
 from the leave-one-out errors of the nearest values; a surface smoother than r³ is therefore
-better than its estimate says.
+better than its estimate says. Where it is known beforehand how uncertain the values are, relative
+to each other (of a sample it is), that counts as further leave-one-out errors: eight alone may
+be small by chance.
 
 What it does not handle: values that are not finite (leave them out), and more than a few thousand
 of them, since the system is dense.
@@ -20,6 +22,9 @@ import numpy as np
 
 NEAR = 8
 """How many leave-one-out errors make up a local scale."""
+
+BELIEF = 4
+"""As many leave-one-out errors what is known beforehand counts as."""
 
 FLATTEST = 1e-6
 """Ratio of a cloud's small to its large extent under which no plane is fitted to it."""
@@ -69,6 +74,19 @@ class Nodes:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """How uncertain values are, known beforehand up to one factor.
+
+    Attributes:
+        at_nodes: standard errors of the surface's values, [n].
+        at: of values at the places that are asked, [m].
+    """
+
+    at_nodes: np.ndarray
+    at: np.ndarray
+
+
+@dataclass(frozen=True)
 class Surface:
     """A smooth surface through values at nodes.
 
@@ -101,19 +119,33 @@ class Surface:
         count = len(self.nodes.scaled)
         return self.weights[:count] / np.diagonal(self.nodes.inverse)[:count]
 
-    def error(self, places: np.ndarray) -> np.ndarray:
-        """Return the estimated standard error at some places, [m, 2] → [m]; 0 at the values."""
+    def error(self, places: np.ndarray, expected: Expected | None = None) -> np.ndarray:
+        """Return the estimated standard error at some places, [m, 2] → [m]; 0 at the values.
+
+        Args:
+            places: where.
+            expected: what is known of the errors beforehand, at these places; None for nothing.
+        """
         inverse, count = self.nodes.inverse, len(self.nodes.scaled)
-        scales = np.abs(self.left_out()) * np.sqrt(np.abs(np.diagonal(inverse)[:count]))
+        squares = self.left_out() ** 2 * np.abs(np.diagonal(inverse)[:count])
         near = min(NEAR, count)
         found = np.empty(len(places))
         for which, rows in self.nodes.rows(places):
             # r³ grows with the distance, so the rows also say which nodes are near.
             nearest = np.argpartition(rows[:, :count], near - 1, axis=1)[:, :near]
-            local = np.sqrt(np.mean(scales[nearest] ** 2, axis=1))
-            spread = np.sqrt(np.abs(((rows @ inverse) * rows).sum(1)))
-            found[which] = np.where(rows[:, :count].min(1) == 0, 0.0, local * spread)
+            local = np.mean(squares[nearest], axis=1)
+            if expected is not None:
+                believed = _factor(squares, expected.at_nodes) * expected.at[which] ** 2
+                local = (near * local + BELIEF * believed) / (near + BELIEF)
+            spread = np.abs(((rows @ inverse) * rows).sum(1))
+            found[which] = np.where(rows[:, :count].min(1) == 0, 0.0, np.sqrt(local * spread))
         return found
+
+
+def _factor(squares: np.ndarray, expected: np.ndarray) -> float:
+    """Return the mean of squares in units of the squared errors that were expected."""
+    known = expected > 0
+    return float(np.mean(squares[known] / expected[known] ** 2)) if known.any() else 0.0
 
 
 def spans_a_plane(points: np.ndarray) -> bool:

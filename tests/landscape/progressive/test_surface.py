@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.landscape.progressive.surface import Nodes, Surface, spans_a_plane
+from engine.landscape.progressive.surface import Expected, Nodes, Surface, spans_a_plane
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.uniform(-1, 3, (40, 2))
@@ -38,6 +38,20 @@ def test_many_places_are_taken_in_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("engine.landscape.progressive.surface.BLOCK", 7)
     np.testing.assert_allclose(surface.at(places), at, rtol=1e-12)
     np.testing.assert_allclose(surface.error(places), error, rtol=1e-6)
+
+
+def test_what_is_known_beforehand_counts_as_four_further_left_out_errors() -> None:
+    surface, places = Surface.through(Nodes.at(POINTS), VALUES), POINTS + 0.01
+    alone = surface.error(places)
+    one, other = (
+        surface.error(places, Expected(scale * np.ones(40), scale * np.ones(40)))
+        for scale in (1, 100)
+    )
+    np.testing.assert_allclose(one, other)  # relative to each other alone
+    wide = surface.error(places, Expected(np.ones(40), 1e3 * np.ones(40)))
+    assert (wide > 100 * alone).all()
+    none = surface.error(places, Expected(np.zeros(40), np.ones(40)))
+    np.testing.assert_allclose(none, alone * np.sqrt(8 / 12))
 
 
 def test_points_on_a_line_span_no_plane() -> None:
