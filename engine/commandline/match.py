@@ -11,7 +11,6 @@ from engine.checkpoints import (
     load_checkpoint,
     stated_metadata,
     stated_options,
-    write_checkpoint,
 )
 from engine.commandline.destination import output_file
 from engine.commandline.methods import add_method_options, check_method, details, matched
@@ -21,6 +20,7 @@ from engine.data import load_dataset
 from engine.data.fit import fit_data
 from engine.matching.methods import METHODS, Counts
 from engine.program import Program
+from engine.studies.merge_files import check_fits, check_suffix, write_like
 from engine.studies.subject import prepare
 from engine.symmetry import derive_symmetry, equivalence, prove
 
@@ -32,7 +32,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("match", help="permute B so that it aligns with A")
     parser.add_argument("a", metavar="A", help="the reference: path or org/name[@rev][:file]")
     parser.add_argument("b", metavar="B", help="the model that is permuted")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write π(B) as safetensors")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write π(B) in the format that its suffix says"
+    )
     parser.add_argument("--permutation", metavar="FILE", help="write π itself as safetensors")
     parser.add_argument("--seed", type=seed, default=0, help="of visiting orders and starts")
     add_method_options(parser)
@@ -57,10 +59,12 @@ def run(options: argparse.Namespace) -> None:
     check_method(options)
     given = (options.a, options.b)
     if options.output is not None:
-        output_file(options.output, *given)
+        check_suffix(output_file(options.output, *given))
     if options.permutation is not None:
         output_file(options.permutation, *given, *filter(None, [options.output]))
     a, b = (load_checkpoint(source, progress=byte_bar()) for source in given)
+    if options.output is not None:
+        check_fits(b.tensors, options.output)
     subject = prepare(a, b, None, pairs(options.option))
     program = subject.program
     inputs, kind = _inputs(program, options)
@@ -72,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     same = equivalence(program, b.tensors, pi_b, inputs)
     if options.output:
         stated = stated_options(a.config) or stated_options(b.config)
-        write_checkpoint(pi_b, options.output, stated_metadata(stated))
+        write_like(pi_b, options.output, stated_metadata(stated))
     if options.permutation:
         result.permutation.save(options.permutation)
     report = {

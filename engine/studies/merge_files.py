@@ -1,4 +1,4 @@
-"""The merged checkpoint in the format of its inputs: safetensors, a state dict of torch, npz."""
+"""A new checkpoint in the format of others: safetensors, a state dict of torch, npz."""
 
 from __future__ import annotations
 
@@ -23,9 +23,22 @@ def check_suffix(path: str | Path) -> None:
     suffix = Path(path).suffix
     if suffix not in (".safetensors", ".npz", *TORCH_SUFFIXES):
         raise CheckpointError(
-            f"{path}: a merged checkpoint is written as .safetensors, .pt, .pth, .bin or .npz, not "
-            f"as '{suffix}'; name such a file"
+            f"{path}: a checkpoint is written as .safetensors, .pt, .pth, .bin or .npz, not as "
+            f"'{suffix}'; name such a file"
         )
+
+
+def check_fits(tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raise CheckpointError unless tensors can be written to a file of this name."""
+    check_suffix(path)
+    if Path(path).suffix != ".npz":
+        return
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.bfloat16:
+            raise CheckpointError(
+                f"{Path(path).name}: {name} is in bfloat16, which .npz does not know; write "
+                ".safetensors"
+            )
 
 
 def write_like(
@@ -43,13 +56,11 @@ def write_like(
         OSError: the file cannot be written.
     """
     path = Path(path)
-    check_suffix(path)
+    check_fits(tensors, path)
     if path.suffix == ".safetensors":
         write_checkpoint(tensors, path, metadata)
         return
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    if path.suffix == ".npz":
-        _check_npz(plain, path)
     temporary = path.with_name(f".{path.name[:64]}.{secrets.token_hex(8)}{path.suffix}")
     try:
         if path.suffix == ".npz":
@@ -61,11 +72,3 @@ def write_like(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _check_npz(tensors: Mapping[str, Tensor], path: Path) -> None:
-    for name, tensor in tensors.items():
-        if tensor.dtype == torch.bfloat16:
-            raise CheckpointError(
-                f"{path.name}: {name} is in bfloat16, which .npz does not know; write .safetensors"
-            )
