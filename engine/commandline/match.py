@@ -59,9 +59,11 @@ def run(options: argparse.Namespace) -> None:
     check_method(options)
     given = (options.a, options.b)
     if options.output is not None:
-        check_suffix(output_file(options.output, *given))
+        output_file(options.output, *given)
     if options.permutation is not None:
         output_file(options.permutation, *given, *filter(None, [options.output]))
+    if options.output is not None:
+        check_suffix(options.output)
     a, b = (load_checkpoint(source, progress=byte_bar()) for source in given)
     if options.output is not None:
         check_fits(b.tensors, options.output)
