@@ -90,7 +90,8 @@ def pairs(options: argparse.Namespace) -> Iterator[Pair]:
         for first in range(1, 2 * options.pairs, 2):
             seeds = (first, first + 1)
             files = (f"mlp{first}", f"mlp{first + 1}")
-            yield Pair(f"mlp {first}, {first + 1}", files, ("mnist-mlp",), seeds)
+            recipe = ("mnist-mlp", *(("--schedule", options.schedule) if options.schedule else ()))
+            yield Pair(f"mlp {first}, {first + 1}", files, recipe, seeds)
         return
     for width, epochs in zip(options.widths, options.epochs, strict=True):
         recipe = ("cifar10-resnet20", "--width", str(width), "--epochs", str(epochs))
@@ -219,6 +220,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", default=[NAIVE, "weight", "activation"])
     parser.add_argument("--repairs", nargs="+", default=[NOTHING], help="join several with +")
     parser.add_argument("--pairs", type=int, default=5, help="of perceptrons")
+    parser.add_argument("--schedule", help="of the rate, where perceptrons are trained")
     parser.add_argument("--widths", type=int, nargs="+", default=[1, 2], help="of ResNets")
     parser.add_argument("--epochs", type=int, nargs="+", default=[4, 2], help="for each width")
     parser.add_argument("--samples", type=int, default=5000, help="of the training split")

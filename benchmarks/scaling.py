@@ -1,15 +1,15 @@
 """How the time of an evaluation grows, and what further workers bring.
 
 Growth: seconds of processor time on one thread against points, images, parameters and models (K),
-each doubled twice from a common middle, with the exact plan on perceptrons of random weights. A
-line through the origin would give the same seconds per unit in every row.
+each doubled twice from a common middle, with the exact plan on perceptrons of random weights.
+`--picture` draws them with the straight line that fits best.
 
 Workers: wall seconds of the plane of the built-in pair (400 points, 10 000 images) with one and
 with two workers of one thread each: processes of this machine, and nodes of a local Ray cluster.
 Starting them counts in `all`; `after the start` counts from when each has finished its first tile.
 The machine must have nothing else to do.
 
-    python -m benchmarks.scaling [--rounds N] [--only growth processes ray]
+    python -m benchmarks.scaling [--rounds N] [--only growth processes ray] [--picture FILE.png]
 """
 
 from __future__ import annotations
@@ -18,15 +18,21 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import plotly.graph_objects as go
 import torch
+from plotly.subplots import make_subplots
 from torch import nn
 
 from benchmarks.landscape import Samples
 from engine import load_checkpoint
+from engine.figures import png_bytes
+from engine.figures.palette import palette
+from engine.figures.style import styled
 from engine.landscape import Span, evaluate, make_plane
 from engine.landscape.plans import exact
 from engine.program import capture
@@ -46,6 +52,9 @@ GROWTH: Mapping[str, tuple[int, ...]] = {
     "width": (256, 512, 1024, 2048),
     "models": (2, 4, 8, 16),
 }
+Growth = dict[str, tuple[list[int], list[float]]]
+"""What grows → its sizes, and the seconds of each."""
+
 DEMO = Path(__file__).parent.parent / "assets" / "demo"
 
 
@@ -77,19 +86,49 @@ def seconds(points: int, images: int, width: int, models: int, rounds: int) -> t
     return statistics.median(found[1:]), sum(p.numel() for p in modules[0].parameters())
 
 
-def growth(rounds: int) -> None:
-    """Print the table of growth."""
+def growth(rounds: int) -> Growth:
+    """Print the table of growth, and return what it is made from."""
+    found: Growth = {}
     print("| what grows | from, to | seconds | growth of it | of the time |\n|---|---|---|---|---|")
     for name, sizes in GROWTH.items():
         rows = [seconds(**{**MIDDLE, name: size}, rounds=rounds) for size in sizes]
         units = [count for _, count in rows] if name == "width" else list(sizes)
         title = "parameters" if name == "width" else name
+        found[title] = units, [spent for spent, _ in rows]
         times = " ".join(f"{spent:.3g}" for spent, _ in rows)
         print(
             f"| {title} | {units[0]:,} to {units[-1]:,} | {times} | {units[-1] / units[0]:.3g}× | "
             f"{rows[-1][0] / rows[0][0]:.3g}× |",
             flush=True,
         )
+    return found
+
+
+def picture(found: Growth) -> go.Figure:
+    """Return one panel per thing that grows, each with the straight line that fits best."""
+    colours = palette("light")
+    titles = [f"{title}: R² = {_fit(*series)[1]:.4f}" for title, series in found.items()]
+    figure = make_subplots(1, len(found), subplot_titles=titles, horizontal_spacing=0.06)
+    for column, series in enumerate(found.values(), start=1):
+        units, spent = series
+        ends = np.array([0, units[-1]])
+        straight = {"color": colours.muted, "dash": "dot", "width": 2}
+        height = np.polyval(_fit(units, spent)[0], ends)
+        figure.add_scatter(x=ends, y=height, mode="lines", line=straight, row=1, col=column)
+        dots = {"color": colours.models["A"], "size": 10}
+        figure.add_scatter(x=units, y=spent, mode="markers", marker=dots, row=1, col=column)
+    styled(figure, colours, height=300)
+    figure.update_xaxes(rangemode="tozero", nticks=5, showline=True)
+    figure.update_yaxes(rangemode="tozero", showline=True)
+    figure.update_yaxes(title_text="seconds", row=1, col=1)
+    return figure
+
+
+def _fit(units: Sequence[int], spent: Sequence[float]) -> tuple[np.ndarray, float]:
+    """Return slope and height of the line of least squares, and its share of the variance."""
+    line = np.polyfit(units, spent, 1)
+    left = np.sum((np.array(spent) - np.polyval(line, units)) ** 2)
+    return line, float(1 - left / np.sum((np.array(spent) - np.mean(spent)) ** 2))
 
 
 def plane() -> tuple[Work, tuple[Tile, ...]]:
@@ -160,10 +199,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parts = ("growth", "processes", "ray")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--picture", type=Path, help="draw the growth as PNG here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if "growth" in options.only:
-        growth(options.rounds)
+        found = growth(options.rounds)
+        if options.picture:
+            options.picture.write_bytes(png_bytes(picture(found), width=1200))
     if set(options.only) - {"growth"}:
         print("\n| workers | one | two | all | after the start |\n|---|---|---|---|---|")
     if "processes" in options.only:

@@ -43,7 +43,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--width", type=values.positive, help="units, or width multiplier")
     parser.add_argument("--optimiser", help="adam, sgd or adamw")
     parser.add_argument("--rate", type=float, help="learning rate (with a warm-up, its peak)")
-    parser.add_argument("--schedule", help="constant, or cosine: a warm-up, then down to zero")
+    parser.add_argument(
+        "--schedule",
+        help="constant; cosine: a warm-up, then down to zero; cooldown: constant, its last fifth "
+        "straight to zero",
+    )
     parser.add_argument("--epochs", type=values.positive)
     parser.add_argument("--batch-size", type=values.positive)
     parser.add_argument("--data", help="data set or file instead of the recipe's")

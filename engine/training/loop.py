@@ -14,7 +14,7 @@ from engine.errors import CancelledError, TrainingError
 from engine.training.options import TrainOptions
 from engine.training.recipes import WARMUP_STEPS, Recipe, Shape
 from engine.training.records import EpochRecord, TrainProgress, TrainResult
-from engine.training.schedule import Schedule, constant, warmup_cosine
+from engine.training.schedule import Schedule, constant, cooldown, warmup_cosine
 from engine.training.split import Split
 
 MOMENTUM = 0.9
@@ -154,6 +154,8 @@ def _optimiser(module: nn.Module, options: TrainOptions, recipe: Recipe) -> torc
 def _schedule(options: TrainOptions, recipe: Recipe, steps: int, steps_per_epoch: int) -> Schedule:
     if options.schedule == "constant":
         return constant(options.rate)
+    if options.schedule == "cooldown":
+        return cooldown(options.rate, steps)
     return warmup_cosine(
         options.rate, recipe.warmup_epochs * steps_per_epoch or WARMUP_STEPS, steps
     )

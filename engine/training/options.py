@@ -11,7 +11,7 @@ from engine.errors import TrainingError
 from engine.training.recipes import Recipe, find_recipe
 
 OPTIMISERS = ("adam", "sgd", "adamw")
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "cooldown")
 
 
 @dataclass(frozen=True)

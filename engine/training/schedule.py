@@ -1,7 +1,7 @@
-"""Learning-rate schedules: constant; warm-up, then a cosine to zero; held, then a straight fall.
+"""Learning-rate schedules: constant; with a cooldown; warm-up and cosine; held, then a fall.
 
-The second is Git Re-Basin's (optax's `warmup_cosine_decay_schedule`): from `START` up to the
-peak over the warm-up, then down to zero over all remaining steps. The third is that of curves
+The cosine is Git Re-Basin's (optax's `warmup_cosine_decay_schedule`): from `START` up to the
+peak over the warm-up, then down to zero over all remaining steps. The last is that of curves
 between two models.
 """
 
@@ -14,11 +14,24 @@ Schedule = Callable[[int], float]
 
 START = 1e-6
 HELD, FALLEN, LAST = 0.5, 0.9, 0.01
+COOLDOWN = 0.2
 
 
 def constant(rate: float) -> Schedule:
     """Return a schedule that is `rate` at every step."""
     return lambda step: rate
+
+
+def cooldown(rate: float, steps: int) -> Schedule:
+    """Return the schedule that is `rate` and over the last fifth falls straight to 0.
+
+    Hägele et al. 2024 (arXiv 2405.18392): a constant rate with a cooldown.
+
+    Args:
+        rate: of the first four fifths.
+        steps: all steps of the training; the rate would be 0 at step `steps`.
+    """
+    return lambda step: rate * min(1.0, (1 - step / steps) / COOLDOWN)
 
 
 def warmup_cosine(peak: float, warmup: int, steps: int) -> Schedule:

@@ -55,8 +55,8 @@ def train(
         epochs: passes over the training data.
         batch_size: samples per step; those beyond the last full batch sit an epoch out.
         data: a data set's name or a .npz/.safetensors file, instead of the recipe's data.
-        schedule: of the rate: "constant" (the default of Adam) or "cosine", a warm-up and a cosine
-            to 0 (of the others).
+        schedule: of the rate: "constant" (the default of Adam), "cosine", a warm-up and a cosine
+            to 0 (of the others), or "cooldown", constant and over the last fifth straight to 0.
         norm, shortcut, depth: variants of the model, see the recipe.
         device: "cpu" or a CUDA device.
         progress: called after every step; the last one of an epoch carries its record.

@@ -49,7 +49,7 @@ def test_metadata_is_text_without_folders(tmp_path):
         ({"seed": -1}, "The seed is -1; it must be 0 or more"),
         ({"rate": 0.0}, "The learning rate is 0.0; it must be positive"),
         ({"rate": float("nan")}, "The learning rate is nan"),
-        ({"schedule": "step"}, "no schedule 'step'; there are constant, cosine"),
+        ({"schedule": "step"}, "no schedule 'step'; there are constant, cosine, cooldown"),
         ({"norm": "layer"}, "mnist-mlp has no norm 'layer'; it has none"),
         ({"recipe": "cifar10-resnet20", "shortcut": "C"}, "no shortcut 'C'; it has B, A, 3x3"),
     ],

@@ -6,11 +6,18 @@ import math
 
 import pytest
 
-from engine.training.schedule import START, constant, hold_then_fall, warmup_cosine
+from engine.training.schedule import START, constant, cooldown, hold_then_fall, warmup_cosine
 
 
 def test_constant_is_constant():
     assert {constant(0.01)(step) for step in (0, 1, 10_000)} == {0.01}
+
+
+def test_a_cooldown_takes_the_last_fifth_straight_to_zero():
+    rate = cooldown(0.1, 50)
+    assert [rate(step) for step in (0, 17, 40)] == pytest.approx([0.1, 0.1, 0.1])
+    assert [rate(step) for step in (45, 49)] == pytest.approx([0.05, 0.01])
+    assert rate(50) == 0.0
 
 
 def test_warm_up_is_linear_and_the_peak_is_at_its_end():

@@ -50,6 +50,8 @@ def test_a_schedule_that_is_asked_for_is_followed(tmp_path):
     start = build_fresh(lambda: mlp((9,), 3, (16, 16, 16)), seeded(0, "weights")).state_dict()
     moved = [float((x.tensors["0.weight"] - start["0.weight"]).norm()) for x in (constant, cosine)]
     assert 0 < moved[1] < 0.8 * moved[0]
+    cooled = tiny(tmp_path, epochs=1, schedule="cooldown").tensors["0.weight"]
+    assert moved[1] < float((cooled - start["0.weight"]).norm()) < moved[0]
 
 
 def test_augmented_training_is_repeatable(tmp_path):
