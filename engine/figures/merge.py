@@ -140,7 +140,29 @@ def merge_figure(
             font={"color": colours.muted, "size": 12},
         )
         figure.update_layout(margin={"t": 26})
+    for row, value in zip(rows, values, strict=True):
+        place, text = _place(value, log), _number(value, told, quantity)
+        figure.add_annotation(_label(place, _name(row), text, colours))
     return figure
+
+
+def _label(x: float, y: str, text: str, colours: Palette) -> dict[str, Any]:
+    """Return a mark's number beside it, on a ground that the line of the mean does not cross."""
+    return {
+        "x": x,
+        "y": y,
+        "text": text,
+        "showarrow": False,
+        "xanchor": "left",
+        "xshift": 9,
+        "borderpad": 1,
+        "bgcolor": colours.paper,
+        "font": {"color": colours.text, "size": 12},
+    }
+
+
+def _number(value: float, told: Words, quantity: str) -> str:
+    return told.score(value) if quantity == "accuracy" else told.loss(value, 4)
 
 
 def _with_room(places: list[float]) -> list[float]:
@@ -165,15 +187,12 @@ def _marks(
     split: str,
 ) -> go.Scatter:
     values = [float(row[split][quantity]) for row in rows]
-    texts = [told.score(v) if quantity == "accuracy" else told.loss(v, 4) for v in values]
     return go.Scatter(
         x=values,
         y=[_name(row) for row in rows],
-        mode="markers+text",
+        mode="markers",
         name=title,
-        text=texts,
-        textposition="middle right",
-        textfont={"color": colours.text, "size": 12},
+        text=[_number(value, told, quantity) for value in values],
         cliponaxis=False,
         marker={
             "symbol": symbol,

@@ -95,7 +95,15 @@ def test_every_network_has_a_mark_and_names_stay_short(theme, quantity):
     assert len({trace.marker.symbol for trace in figure.data}) == 4
     low, high = figure.layout.xaxis.range
     assert low < high
-    assert json.loads(figure.to_json())["layout"]["annotations"][0]["text"] == "mean of the inputs"
+    mean, *numbers = json.loads(figure.to_json())["layout"]["annotations"]
+    assert mean["text"] == "mean of the inputs"
+    written = {number["y"]: number for number in numbers}
+    assert set(written) == set(names)
+    assert all(number["bgcolor"] for number in numbers)  # the line of the mean stays behind them
+    values = {name: x for trace in figure.data for name, x in zip(trace.y, trace.x, strict=True)}
+    for name, number in written.items():
+        at = 10 ** number["x"] if quantity == "loss" else number["x"]
+        assert at == pytest.approx(values[name])
 
 
 def test_a_network_that_diverged_is_left_out_of_the_figure():
