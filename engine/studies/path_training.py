@@ -14,6 +14,7 @@ from engine.data import Dataset
 from engine.landscape import ResetData, choose_batch_size, reset_statistics
 from engine.program import Program
 from engine.studies.path_options import PathOptions
+from engine.studies.question import answers, asked, question_of
 from engine.studies.stages import Stages
 from engine.studies.tiles import TileCache
 from engine.training.bend_records import BendProgress, BendResult, Samples
@@ -66,6 +67,9 @@ class Trainer:
     def trained(self, a: Tensors, end: Tensors, name: str, part: Part) -> BendResult:
         """Return the trained bends of the curve from A to an end, from where it was left.
 
+        They are in A's precision, as they are written, so that what is evaluated is what a file
+        holds.
+
         Args:
             a, end: the two models.
             name: of the end; part of the tile's key.
@@ -75,7 +79,12 @@ class Trainer:
             CancelledError: asked to stop; what was reached is kept.
             TrainingError: the samples or options do not fit.
         """
-        key = f"bends-{name}"
+        key, named = f"bends-{name}", self.program.named
+        models = (named(model) for model in (a, end, *(self.start or ())))
+        question = question_of(
+            self.program.fingerprint, self.train.sha256, repr(self.options.training), *models
+        )
+        kept = self.cache.get(key)
         found = train_bends(
             self.program,
             a,
@@ -83,13 +92,18 @@ class Trainer:
             Samples(self.train.tensors, self.train.targets),
             self.options.training,
             start=self.start,
-            kept=self.cache.get(key),
-            keep=lambda arrays: self.cache.put(key, arrays),
+            kept=kept if answers(kept, question) else None,
+            keep=lambda arrays: self.cache.put(key, asked(arrays, question)),
             progress=Teller(self.stages, name, part),
             should_stop=self.should_stop,
             device=self.device,
         )
-        return replace(found, bends=tuple(self._measured(bend) for bend in found.bends))
+        own = named(a)
+        bends = (_rounded(self._measured(_rounded(bend, own)), own) for bend in found.bends)
+        return replace(
+            found,
+            bends=tuple({n: t.to(own[n].dtype) for n, t in bend.items()} for bend in bends),
+        )
 
     def _measured(self, bend: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return a bend with BatchNorm statistics of its own: without them it is no network."""
@@ -103,6 +117,11 @@ class Trainer:
         with torch.inference_mode():
             found = reset_statistics(self.program, bend, inputs, batch_size=size)
         return bend | {name: tensor.clone() for name, tensor in found.items()}
+
+
+def _rounded(bend: Mapping[str, Tensor], like: Tensors) -> dict[str, Tensor]:
+    """Return a bend whose numbers are of another model's precision, in its own memory's."""
+    return {name: tensor.to(like[name].dtype).to(tensor.dtype) for name, tensor in bend.items()}
 
 
 class Teller:

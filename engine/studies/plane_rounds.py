@@ -2,12 +2,14 @@
 
 The points of a round, the keys of its tiles, and so its bits follow from earlier rounds alone. How
 many rounds fit into a time depends on the machine; the seconds that each took are kept with its
-estimate, so that a run which is resumed stops where it would have stopped.
+estimate, so that a run which is resumed stops where it would have stopped. Those of a round that
+was interrupted are kept with each of its tiles, and count.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +31,7 @@ from engine.studies.plane_design import design_of
 from engine.studies.plane_sample import PlaneSample
 from engine.studies.plane_sketch import Sketch
 from engine.studies.stages import Approach
-from engine.studies.tiles import Tile, split_into_tiles
+from engine.studies.tiles import Tile, TileCache, split_into_tiles
 
 STAGE = "plane"
 
@@ -71,13 +73,13 @@ class PlaneRounds:
         """
         wanted = self._design.following(self._known, self._found)
         assert wanted is not None  # else the sketch before would have been the last
-        start = time.perf_counter()
-        found = self._evaluated(wanted)
+        clock = _Clock(self._evaluation.cache, f"spent-{self._split}-{self._rounds:04d}")
+        found = self._evaluated(wanted, clock)
         self._known = self._known.with_values(wanted.kind, wanted.index, found)
         self._found = estimate(self._known, self._design.grid)
         self._rounds, self._work = self._rounds + 1, self._work + self._cost(wanted)
         sketch = self._sketch(self._found)
-        self._keep(sketch, time.perf_counter() - start)
+        self._keep(sketch, clock.seconds())
         sketch = replace(sketch, reason=self._reason(self._found))
         self._approach.reached(self._share(self._found), self._seconds, self._options.plane_seconds)
         return sketch
@@ -94,9 +96,9 @@ class PlaneRounds:
             None,
         )
 
-    def _evaluated(self, wanted: Round) -> dict[str, np.ndarray]:
+    def _evaluated(self, wanted: Round, clock: _Clock) -> dict[str, np.ndarray]:
         """Return the values of a round's points, in its order."""
-        evaluation, split = self._evaluation, self._split
+        evaluation, split = replace(self._evaluation, cache=clock), self._split
         if wanted.kind != FULL and self._sample is not None:
             evaluation, split = replace(evaluation, work=self._sample.work), self._sample.split
         name, span = f"round{self._rounds:04d}", self._plane.span
@@ -147,3 +149,26 @@ class PlaneRounds:
         if np.isnan(self._first):
             self._first = max(error, 2 * accuracy)
         return float(np.log(self._first / error) / np.log(self._first / accuracy))
+
+
+class _Clock:
+    """A `TileCache` that keeps, with every finished tile, the seconds spent on its round so far."""
+
+    def __init__(self, cache: TileCache, key: str) -> None:
+        self._cache, self._key, self._start = cache, key, time.perf_counter()
+        spent = (cache.get(key) or {}).get("seconds")
+        known = spent is not None and np.shape(spent) == (1,)
+        self._before = float(np.asarray(spent)[0]) if known else 0.0
+
+    def seconds(self) -> float:
+        """Return the seconds spent, those before an interruption included."""
+        return self._before + time.perf_counter() - self._start
+
+    def get(self, key: str) -> Mapping[str, np.ndarray] | None:
+        """Return a finished tile's arrays, or None."""
+        return self._cache.get(key)
+
+    def put(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep a finished tile's arrays, and the time."""
+        self._cache.put(key, arrays)
+        self._cache.put(self._key, {"seconds": np.array([self.seconds()])})

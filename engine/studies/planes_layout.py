@@ -27,6 +27,7 @@ from engine.landscape.planes import (
 )
 from engine.program import Program
 from engine.studies.planes_options import PlanesOptions
+from engine.studies.question import answers, asked, question_of
 from engine.studies.tiles import TileCache
 
 KEY = "eigenvectors"
@@ -102,27 +103,33 @@ class Layout:
         )
 
     def _eigenpairs(self, model: Tensors) -> Eigenpairs:
+        samples, options = self.hessian_samples(), self.options
+        chosen = (options.data_seed, len(samples), options.seed, options.tolerance)
+        question = question_of(
+            self.program.fingerprint, self.program.named(model), self.train.sha256, f"{chosen}"
+        )
         product = HessianProduct(
             self.program,
             model,
             moved_names(self.program),
-            self.hessian_samples(),
+            samples,
             should_stop=self.should_stop,
             device=self.device,
         )
-        if (kept := _kept(self.cache.get(KEY), product.size)) is not None:
+        arrays = self.cache.get(KEY)
+        if answers(arrays, question) and (kept := _kept(arrays, product.size)) is not None:
             return kept
         found = top_eigenpairs(
             product,
             product.size,
-            seed=self.options.seed,
-            tolerance=self.options.tolerance,
-            most_products=self.options.most_products,
+            seed=options.seed,
+            tolerance=options.tolerance,
+            most_products=options.most_products,
             dtype=product.dtype,
             progress=self.told,
         )
         arrays = {name: getattr(found, name).numpy() for name in _ARRAYS}
-        self.cache.put(KEY, {**arrays, "products": np.array(found.products)})
+        self.cache.put(KEY, asked({**arrays, "products": np.array(found.products)}, question))
         return found
 
 

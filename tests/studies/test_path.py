@@ -342,3 +342,38 @@ def test_what_cannot_be_asked_is_refused(pair):
     images = {split: dataset(split, (5,)) for split in ("train", "test")}
     with pytest.raises(DataError, match="drawn"):
         path(*pair, options=OPTIONS, data=images)
+
+
+@pytest.mark.parametrize("changed", ["model", "option"])
+def test_a_training_of_another_question_is_not_gone_on_with(pair, changed):
+    options, tiles = replace(OPTIONS, plane_points=0), MemoryTiles()
+    if changed == "model":
+        path(
+            pair[0],
+            checkpoint(network(5), "c.safetensors"),
+            options=options,
+            data=DATA,
+            tiles=tiles,
+        )
+    else:
+        path(*pair, options=replace(options, rate=0.02), data=DATA, tiles=tiles)
+    left = MemoryTiles()
+    left.put("bends-b", tiles.get("bends-b"))
+    found = path(*pair, options=options, data=DATA, tiles=left)
+    alone = path(*pair, options=options, data=DATA)
+    assert found.summary == alone.summary
+
+
+def test_the_bends_of_half_precision_networks_are_evaluated_as_they_are_written(pair):
+    halves = [
+        replace(
+            given,
+            tensors={n: t.half() if t.is_floating_point() else t for n, t in given.tensors.items()},
+        )
+        for given in pair
+    ]
+    found = path(*halves, options=replace(OPTIONS, plane_points=0), data=DATA)
+    (bend,) = found.bends["b"]
+    assert all(t.dtype == torch.float16 for t in bend.values() if t.is_floating_point())
+    said = found.summary["paths"]["b"]["models"][1]["test"]["loss"]
+    assert said == pytest.approx(loss_of([bend], [1.0], DATA["test"]), rel=1e-6)

@@ -175,9 +175,21 @@ def test_damaged_eigenvectors_are_computed_again(data):
     tiles.put("eigenvectors", {"vectors": np.zeros((2, 5))})
     first = plane("hessian", [model], data=data, options=options(), tiles=tiles)
     kept = dict(tiles.get("eigenvectors") or {})
-    tiles.put("eigenvectors", {"vectors": kept["vectors"]})
-    second = plane("hessian", [model], data=data, options=options(), tiles=tiles)
-    assert first.summary == second.summary
+    for left in ({"vectors"}, {"vectors", "question"}):
+        tiles.put("eigenvectors", {name: kept[name] for name in left})
+        second = plane("hessian", [model], data=data, options=options(), tiles=tiles)
+        assert first.summary == second.summary
+
+
+def test_eigenvectors_of_another_question_are_computed_again(data):
+    models, tiles = perceptrons(2), MemoryTiles()
+    plane("hessian", [models[1]], data=data, options=options(), tiles=tiles)
+    other = {"eigenvectors": tiles.get("eigenvectors")}
+    tiles = MemoryTiles()
+    tiles.put("eigenvectors", other["eigenvectors"])
+    found = plane("hessian", [models[0]], data=data, options=options(), tiles=tiles)
+    alone = plane("hessian", [models[0]], data=data, options=options())
+    assert found.summary == alone.summary
 
 
 def test_progress_tells_stages_and_geometry_before_the_first_tile(data):

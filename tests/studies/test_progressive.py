@@ -132,6 +132,22 @@ def test_a_run_resumed_after_its_last_round_stops_where_it_had_stopped(pair, mon
     assert again.summary == slow.summary
 
 
+def test_the_time_of_an_interrupted_round_counts(pair, monkeypatch):
+    broken = StopAfter(8)
+    options = replace(PREVIEW, plane_accuracy=0.0, plane_seconds=1e6)
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.studies.plane_rounds.time", Clock(iter(range(0, 10**9, 700))))
+        with pytest.raises(CancelledError):
+            compare(*pair, options=options, data=MANY, tiles=broken, should_stop=broken.stop)
+    spent = [broken.cache.get(f"spent-test-{number:04d}") for number in range(3)]
+    first = max(number for number, found in enumerate(spent) if found)
+    assert broken.cache.get(f"estimate-test-{first:04d}") is None  # it had not ended
+    compare(*pair, options=options, data=MANY, tiles=broken.cache)
+    kept = [broken.cache.get(f"estimate-test-{first + n:04d}") for n in (0, 1)]
+    before = 0.0 if kept[0] is None else float(kept[0]["seconds"][0])
+    assert float(kept[1]["seconds"][0]) >= before + float(spent[first]["seconds"][0]) >= 700
+
+
 class Clock:
     """Stands in for the module `time`: every look at it is much later."""
 
