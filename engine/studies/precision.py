@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
+from torch import Tensor
 
 from engine.landscape import Span
-from engine.landscape.plans import loss_error, plan_for, warning
+from engine.landscape.plans import loss_errors, plan_for, warning
 from engine.studies.evaluation import Evaluation
 
 Json = dict[str, object]
@@ -46,7 +45,7 @@ def precision_summary(evaluation: Evaluation, span: Span) -> Json:
     }
     if work.precision == "exact":
         return summary
-    error = loss_error(
+    errors = loss_errors(
         work.program,
         span,
         torch.tensor(POINTS, dtype=torch.float64),
@@ -58,20 +57,26 @@ def precision_summary(evaluation: Evaluation, span: Span) -> Json:
         should_stop=evaluation.should_stop,
         device=work.device,
     )
+    finite = errors[errors.isfinite()]
     return summary | {
-        "loss_error": error,
+        "loss_error": float(finite.max()) if len(finite) else None,
         "points": len(POINTS),
-        "sentence": f"{WORDS[work.precision]}; {_measured(error)}",
+        "sentence": f"{WORDS[work.precision]}; {_measured(errors)}",
     }
 
 
-def _measured(error: float) -> str:
-    where = f"at A, B and π(B), between them and at their mean ({len(POINTS)} points)"
-    if math.isnan(error):
+def _measured(errors: Tensor) -> str:
+    where = f"at A, B and π(B), between them and at their mean ({len(errors)} points)"
+    finite, lost = errors[errors.isfinite()], int(errors.isinf().sum())
+    if not len(finite) and not lost:
         return f"what that costs could not be measured: no loss {where} is a number."
-    if math.isinf(error):
-        return (
-            f"{where} not every {SPLIT} loss is a number in this precision where it is one "
-            "exactly. Choose exact."
+    parts = []
+    if len(finite):
+        parts.append(f"{where} the {SPLIT} loss is off by at most {100 * finite.max():.2g} %")
+    if lost:
+        others = "of those, " if len(finite) else ""
+        parts.append(
+            f"{others}at {lost} of {len(errors)} points the {SPLIT} loss is no number in this "
+            "precision, though it is one exactly: use exact"
         )
-    return f"{where} the {SPLIT} loss is off by at most {100 * error:.2g} %."
+    return f"{'; '.join(parts)}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from engine.studies import CompareOptions, compare
 from engine.studies.precision import POINTS
@@ -65,14 +66,20 @@ def test_tf32_is_exact_on_a_cpu_and_says_so(pair):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("errors", "largest", "said"),
     [
-        (np.nan, "what that costs could not be measured"),
-        (np.inf, "not every test loss is a number in this precision"),
+        ([np.nan] * 7, None, "what that costs could not be measured"),
+        ([np.inf] * 7, None, "at 7 of 7 points the test loss is no number in this precision"),
+        ([0.02, 0.01, np.inf, np.inf, np.nan, 0.0, 0.0], 0.02, "at 2 of 7 points the test loss"),
+        ([0.02] * 7, 0.02, "off by at most 2 %."),
     ],
 )
-def test_an_error_that_is_no_number_is_said_to_be_none(pair, monkeypatch, error, said):
-    monkeypatch.setattr("engine.studies.precision.loss_error", lambda *given, **named: error)
+def test_what_a_precision_loses_is_counted_and_the_rest_measured(
+    pair, monkeypatch, errors, largest, said
+):
+    given = torch.tensor(errors, dtype=torch.float64)
+    monkeypatch.setattr("engine.studies.precision.loss_errors", lambda *args, **named: given)
     found = compared(pair, "fast").summary["precision"]
-    assert found["loss_error"] is None
+    assert found["loss_error"] == largest
     assert said in found["sentence"]
+    assert ("off by at most 2 %" in found["sentence"]) == (largest is not None)

@@ -9,6 +9,7 @@ from engine.landscape.plans.precision import (
     fast,
     has_bfloat16,
     loss_error,
+    loss_errors,
     plan_for,
     warning,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "fast",
     "has_bfloat16",
     "loss_error",
+    "loss_errors",
     "plan_for",
     "warning",
 ]

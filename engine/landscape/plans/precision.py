@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,7 +78,7 @@ def warning(precision: str, device: torch.device | str) -> str | None:
     )
 
 
-def loss_error(
+def loss_errors(
     program: Program,
     span: Span,
     coefficients: Tensor,
@@ -89,11 +90,11 @@ def loss_error(
     repair: Repair | None = None,
     should_stop: Callable[[], bool] | None = None,
     device: torch.device | str = "cpu",
-) -> float:
-    """Return the largest relative error of a plan's mean losses at some points.
+) -> Tensor:
+    """Return the relative error of a plan's mean losses at each of P points, float64 [P].
 
-    Points whose exact loss is no finite number, or is 0, are left out: NaN where that is all.
-    Infinite where a finite exact loss is none in this plan.
+    NaN where the exact loss is no finite number, or is 0; infinite where it is one and the plan's
+    is none.
 
     Args:
         program, span, coefficients, dataset, reset, repair, should_stop, device: see `evaluate`.
@@ -116,5 +117,20 @@ def loss_error(
 
     true, found = losses(exact(), False), losses(plan, tf32)
     kept = true.isfinite() & (true != 0)
-    off = ((found - true)[kept] / true[kept]).abs().nan_to_num(nan=torch.inf)
+    off = ((found - true) / true).abs().nan_to_num(nan=torch.inf)
+    return off.double().where(kept, torch.nan)
+
+
+def loss_error(
+    program: Program,
+    span: Span,
+    coefficients: Tensor,
+    dataset: Samples,
+    *,
+    plan: Plan,
+    **named: Any,
+) -> float:
+    """Return the largest of `loss_errors`, whose arguments it takes; NaN where none is a number."""
+    found = loss_errors(program, span, coefficients, dataset, plan=plan, **named)
+    off = found[~found.isnan()]
     return float(off.max()) if len(off) else float("nan")
