@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.runs.path_spec import PathSpec
-from engine.runs.tiles import DiskTiles
+from engine.runs.tiles import DiskTiles, fits
 
 QUANTITIES = ("loss", "loss_se", "accuracy", "accuracy_se")
 
@@ -32,7 +32,7 @@ def path_arrays(
         if kind not in sizes or end not in spec.ends or split not in ("train", "test"):
             continue
         found, size = tiles.get(key), sizes[kind]
-        if found is None or not _fits(found.get("index"), size):
+        if found is None or not fits(found.get("index"), size):
             continue
         index = found["index"]
         for name in QUANTITIES:
@@ -61,9 +61,3 @@ def _shaped(
             arrays[f"plane_{end}_u"] = np.linspace(u0, u1, side)
             arrays[f"plane_{end}_v"] = np.linspace(v0, v1, side)
     return arrays
-
-
-def _fits(index: np.ndarray | None, size: int) -> bool:
-    if index is None or index.ndim != 1 or index.dtype.kind not in "iu":
-        return False
-    return bool(np.all((index >= 0) & (index < size)))

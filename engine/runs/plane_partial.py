@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.runs.plane_spec import PlaneSpec
-from engine.runs.tiles import DiskTiles
+from engine.runs.tiles import DiskTiles, fits
 
 QUANTITIES = ("loss", "loss_se", "accuracy", "accuracy_se")
 
@@ -25,7 +25,7 @@ def plane_arrays(
     """
     extent = (summary.get("plane") or {}).get("extent")
     known = [tile for key in keys if key.startswith("plane-") and (tile := tiles.get(key))]
-    fitting = [tile for tile in known if _fits(tile, spec.resolution**2)]
+    fitting = [tile for tile in known if fits(tile.get("index"), spec.resolution**2)]
     if not fitting or not isinstance(extent, list) or len(extent) != 4:
         return {}
     side = spec.resolution
@@ -45,11 +45,3 @@ def plane_arrays(
         "plane_u": np.linspace(u0, u1, side),
         "plane_v": np.linspace(v0, v1, side),
     }
-
-
-def _fits(tile: Mapping[str, np.ndarray], size: int) -> bool:
-    """Say whether a tile's points are points of the grid; a damaged one is left out."""
-    index = tile.get("index")
-    if index is None or index.ndim != 1 or index.dtype.kind not in "iu":
-        return False
-    return bool(np.all((index >= 0) & (index < size)))

@@ -18,7 +18,7 @@ from engine.runs.path_spec import PathSpec
 from engine.runs.plane_partial import plane_arrays
 from engine.runs.plane_spec import PlaneSpec
 from engine.runs.spec import CompareSpec, Spec
-from engine.runs.tiles import DiskTiles
+from engine.runs.tiles import DiskTiles, fits
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES = ("queued", "running", "done", "failed", "cancelled")
@@ -175,7 +175,7 @@ def _merge(tiles: DiskTiles, keys: tuple[str, ...], spec: CompareSpec) -> dict[s
     for key in keys:
         name, size = _target(key, spec)
         tile = tiles.get(key) if name and (looked or not key.startswith("look")) else None
-        if tile is None or not _fits(tile.get("index"), size):
+        if tile is None or not fits(tile.get("index"), size):
             continue
         index = tile["index"]
         for quantity in QUANTITIES:
@@ -222,12 +222,6 @@ def _target(key: str, spec: CompareSpec) -> tuple[str, int]:
         case ["curve", edge, split, _]:
             return f"curve_{edge}_{split}", spec.line_points
     return "", 0
-
-
-def _fits(index: np.ndarray | None, size: int) -> bool:
-    if index is None or index.ndim != 1 or index.dtype.kind not in "iu":
-        return False
-    return bool(np.all((index >= 0) & (index < size)))
 
 
 def _holds(values: np.ndarray | None, index: np.ndarray) -> bool:

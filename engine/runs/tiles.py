@@ -68,3 +68,15 @@ class DiskTiles:
         if not _KEY.fullmatch(key):
             raise RunError(f"{key!r} is no tile: letters, digits, '.', '_' and '-' make a key.")
         return self.folder / f"{key}.npz"
+
+
+def fits(index: np.ndarray | None, size: int) -> bool:
+    """Say whether a tile's points are among those of a grid or curve; a damaged one is left out.
+
+    Args:
+        index: of the tile's points, as it was kept.
+        size: how many points there are.
+    """
+    if index is None or index.ndim != 1 or index.dtype.kind not in "iu":
+        return False
+    return bool(np.all((index >= 0) & (index < size)))

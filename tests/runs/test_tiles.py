@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import RunError
 from engine.runs import DiskTiles
+from engine.runs.tiles import fits
 
 
 @pytest.fixture
@@ -71,3 +72,10 @@ def test_half_written_files_are_no_tiles(tiles: DiskTiles) -> None:
     tiles.put("a", {"x": np.arange(3)})
     (tiles.folder / ".x.part.npz").write_bytes(b"half")
     assert tiles.keys() == ("a",)
+
+
+def test_points_outside_a_grid_and_what_is_no_index_do_not_fit():
+    assert fits(np.array([0, 3]), 4)
+    assert fits(np.array([], dtype=np.int64), 4)
+    for index in (None, np.array([4]), np.array([-1]), np.array([[1]]), np.array([1.0])):
+        assert not fits(index, 4)
