@@ -143,6 +143,34 @@ def test_a_wrong_shape_is_named():
     assert "encoder.pos_embedding has 200 rows, which are no square of patches" in refusal(state)
 
 
+@pytest.mark.parametrize(
+    ("network", "name", "shape", "message"),
+    [
+        ("timm vgg11_bn", "features.25.weight", (512, 515, 3, 3), "takes 515 channels, but 512"),
+        ("timm vgg11_bn", "head.fc.weight", (1000, 4099), "takes 4099 channels, but 4096 reach"),
+        ("torchvision resnet18", "layer2.0.conv1.weight", (128, 67, 3, 3), "takes 67 channels"),
+        ("torchvision resnet18", "fc.weight", (1000, 515), "takes 515 channels, but 512 reach"),
+        (
+            "torchvision densenet121",
+            "features.denseblock1.denselayer4.conv2.weight",
+            (35, 128, 3, 3),
+            "features.denseblock1.denselayer5.norm1.weight takes 192 channels, but 195 reach it",
+        ),
+        (
+            "torchvision mobilenet_v2",
+            "features.8.conv.0.0.weight",
+            (387, 64, 1, 1),
+            "features.8.conv.1.0 makes 384 channels in 387 groups; each group must make as many",
+        ),
+        ("torchvision efficientnet_v2_s", "classifier.1.weight", (1000, 1283), "takes 1283"),
+    ],
+)
+def test_layers_fit_one_another(network, name, shape, message):
+    state = listed(network)
+    state[name] = torch.empty(shape, device="meta")
+    assert message in refusal(state)
+
+
 def test_whole_numbers_are_no_weights():
     state, _, _ = small("timm resnext")
     state["layer1.0.conv1.weight"] = state["layer1.0.conv1.weight"].to(torch.int64)

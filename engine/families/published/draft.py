@@ -18,6 +18,7 @@ from engine.errors import UnknownArchitectureError
 from engine.families.family import Config, Recognition
 from engine.families.layout import Layout, show_shape
 from engine.families.pieces import positive, trainable_scalars
+from engine.families.published.fitting import check_widths
 from engine.families.published.tree import Tree
 
 COUNTER = "num_batches_tracked"
@@ -54,7 +55,8 @@ def finished(
     """Check every tensor of the draft's module against the checkpoint.
 
     Raises:
-        UnknownArchitectureError: A tensor is missing, of another shape, or of whole numbers.
+        UnknownArchitectureError: A tensor is missing, of another shape, or of whole numbers, or
+            a layer takes other channels than reach it.
     """
     with torch.device("meta"):
         module = build(draft.config)
@@ -72,6 +74,7 @@ def finished(
                 f"{show_shape(tensor.shape)}."
             )
         names[own] = label
+    check_widths(module, draft.input_shape, names)
     return Recognition(
         family=draft.config["family"],
         title=draft.title,

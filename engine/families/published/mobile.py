@@ -113,6 +113,10 @@ def conv_entry(tree: Tree, path: str, before: int, stride: int) -> dict[str, int
     if before % inputs:
         raise UnknownArchitectureError(f"{path} takes {inputs} channels of {before}.")
     groups = before // inputs
+    if out % groups:
+        raise UnknownArchitectureError(
+            f"{path} makes {out} channels in {groups} groups; each group must make as many."
+        )
     return {"in": before, "out": out, "kernel": kernel, "stride": stride, "groups": groups}
 
 
