@@ -94,11 +94,17 @@ def compare(
     with stages.stage("match"):
         alignment = align(subject, symmetry, options, cache, stages.sweep, stop)
         pi_b = symmetry.apply(alignment.permutation, subject.b.tensors)
+    kind = statistics_kind(options, subject.program)
+    reset = reset_data(options, subject.program, splits["train"])
+    recipe = ProgramRecipe.of(subject, options.family)
+    repairing = kind == "repair"
+    work = Work(subject.program, recipe, splits, reset, device, options.precision, repairing)
+    evaluation = Evaluation(work, cache, executor or InTurn(), stop)
+    span = _span(subject, pi_b)
+    plane = _plane(evaluation, span, options, stages)
     with stages.stage("equivalence"):
         inputs = splits["test"].inputs
         same = equivalence(subject.program, subject.b.tensors, pi_b, inputs)
-    kind = statistics_kind(options, subject.program)
-    reset = reset_data(options, subject.program, splits["train"])
     parts = {
         **summaries.identity_summary(subject),
         "symmetry": summaries.symmetry_summary(symmetry),
@@ -120,11 +126,7 @@ def compare(
         ),
     }
     stages.partial(parts)
-    recipe = ProgramRecipe.of(subject, options.family)
-    repairing = kind == "repair"
-    work = Work(subject.program, recipe, splits, reset, device, options.precision, repairing)
-    evaluation = Evaluation(work, cache, executor or InTurn(), stop)
-    study = _evaluate(evaluation, subject, pi_b, options, stages)
+    study = _evaluate(evaluation, span, plane, options, stages)
     result = _result(subject, alignment, pi_b, study, evaluation, stages, parts)
     stages.done()
     return result
@@ -139,32 +141,41 @@ class _Study:
     precision: Mapping[str, object]
 
 
-def _evaluate(
-    evaluation: Evaluation,
-    subject: Subject,
-    pi_b: Mapping[str, Tensor],
-    options: CompareOptions,
-    stages: Stages,
-) -> _Study:
+def _span(subject: Subject, pi_b: Mapping[str, Tensor]) -> Span:
     # The Program's tensors alone: step counters may be in only one of the checkpoints.
     models = (subject.a.tensors, subject.b.tensors, pi_b)
     own_names = subject.program.parameters
-    span = Span(("A", "B", "π(B)"), tuple({n: model[n] for n in own_names} for model in models))
+    return Span(("A", "B", "π(B)"), tuple({n: model[n] for n in own_names} for model in models))
+
+
+def _plane(
+    evaluation: Evaluation, span: Span, options: CompareOptions, stages: Stages
+) -> PlaneStudy | None:
+    """Return the plane asked for, laid out and looked at once."""
+    if not options.plane_points:
+        return None
+    plane = PlaneStudy.lay_out(evaluation.work.program, span, options)
+    stages.partial({"plane": plane.geometry()})
+    with stages.stage("look"):
+        first_look(plane.plane, evaluation, PLANE_SPLIT, options.data_seed)
+    return plane
+
+
+def _evaluate(
+    evaluation: Evaluation,
+    span: Span,
+    plane: PlaneStudy | None,
+    options: CompareOptions,
+    stages: Stages,
+) -> _Study:
     own = torch.eye(len(MODELS), dtype=torch.float64)
     ends = {s: (Tile(f"ends-{s}", span, own, s, np.arange(len(MODELS))),) for s in SPLITS}
     edges = edge_tiles(span, options.line_points)
-    plane = None
-    if options.plane_points:
-        plane = PlaneStudy.lay_out(subject.program, span, options)
-        stages.partial({"plane": plane.geometry()})
     first = [("ends", tile) for tiles in ends.values() for tile in tiles]
     later = [("curves", tile) for tiles in edges.values() for tile in tiles]
     of_plane = [("plane", tile) for tile in plane.tiles] if plane else []
     sketch = None
     with stages.stage("evaluate"):
-        if plane is not None:
-            with stages.stage("look"):
-                first_look(plane.plane, evaluation, PLANE_SPLIT, options.data_seed)
         precision = precision_summary(evaluation, span)
         stages.partial({"precision": precision})
         if plane is not None and options.plane_mode != "full":

@@ -19,9 +19,9 @@ BEGINS = {
     "symmetry": 0.05,
     "proof": 0.08,
     "match": 0.10,
+    "look": 0.17,
     "equivalence": 0.18,
     "evaluate": 0.20,
-    "look": 0.20,
     "done": 1.0,
 }
 

@@ -18,15 +18,15 @@ from pages.ui.literal import literal
 from pages.ui.look import chart, theme
 from pages.ui.plane_view import draw_plane, plane_controls
 
-POLL, POLL_FIRST = 1.0, 0.4  # seconds between looks; the second until there is a plane
+POLL, POLL_FIRST = 1.0, 0.25  # seconds between looks; the second until there is a plane
 STAGES = {
     "recognise": "Recognise",
     "data": "Data",
     "symmetry": "Symmetry",
     "proof": "Proof",
     "match": "Match",
-    "equivalence": "π(B) = B?",
     "look": "First look",
+    "equivalence": "π(B) = B?",
     "ends": "A, B, π(B)",
     "curves": "Curves",
     "plane": "Plane",
