@@ -4,12 +4,13 @@ Growth: seconds of processor time on one thread against points, images, paramete
 each doubled twice from a common middle, with the exact plan on perceptrons of random weights.
 `--picture` draws them with the straight line that fits best.
 
-Workers: wall seconds of the plane of the built-in pair (400 points, 10 000 images) with one and
-with two workers of one thread each: processes of this machine, and nodes of a local Ray cluster.
-Starting them counts in `all`; `after the start` counts from when each has finished its first tile.
-The machine must have nothing else to do.
+Workers: wall seconds of the plane of the built-in pair (`--resolution` points per axis, 10 000
+images) with one and with two workers of one thread each: processes of this machine, and nodes of a
+local Ray cluster. Starting them counts in `all`; `after the start` counts from when each has
+finished its first tile. The machine must have nothing else to do.
 
-    python -m benchmarks.scaling [--rounds N] [--only growth processes ray] [--picture FILE.png]
+    python -m benchmarks.scaling [--rounds N] [--only growth processes ray] [--resolution N]
+                                 [--picture FILE.png]
 """
 
 from __future__ import annotations
@@ -131,23 +132,23 @@ def _fit(units: Sequence[int], spent: Sequence[float]) -> tuple[np.ndarray, floa
     return line, float(1 - left / np.sum((np.array(spent) - np.mean(spent)) ** 2))
 
 
-def plane() -> tuple[Work, tuple[Tile, ...]]:
-    """Return the work and the tiles of the built-in pair's plane, 20×20 points."""
+def plane(resolution: int) -> tuple[Work, tuple[Tile, ...]]:
+    """Return the work and the tiles of the built-in pair's plane."""
     a, b = (load_checkpoint(DEMO / f"mnist-mlp-seed{seed}.safetensors") for seed in range(2))
     subject = prepare(a, b, None, {})
     models = [{n: m.tensors[n] for n in subject.program.parameters} for m in (a, b)]
     generator = torch.Generator().manual_seed(0)
     third = {n: torch.randn(t.shape, generator=generator) * t.std() for n, t in models[0].items()}
-    laid = make_plane(*models, third, resolution=20)
+    laid = make_plane(*models, third, resolution=resolution)
     data = load_split(CompareOptions(samples=None), "test", subject.program, None)
     recipe = ProgramRecipe.of(subject, {})
     work = Work(subject.program, recipe, {"test": data}, None, "cpu")
     return work, split_into_tiles("plane", laid.span, laid.coefficients, "test")
 
 
-def timed(executor: TileExecutor, workers: int) -> tuple[float, float]:
+def timed(executor: TileExecutor, workers: int, resolution: int) -> tuple[float, float]:
     """Return wall seconds of all tiles, and of a tile once all workers have done their first."""
-    work, tiles = plane()
+    work, tiles = plane(resolution)
     ends: list[float] = []
     start = time.perf_counter()
     executor.run(
@@ -177,7 +178,7 @@ def compared(title: str, run: Callable[[int], tuple[float, float]], rounds: int)
     )
 
 
-def on_ray(workers: int) -> tuple[float, float]:
+def on_ray(workers: int, resolution: int) -> tuple[float, float]:
     """Return `timed` on a local cluster with a node of one core per worker."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own
@@ -188,7 +189,7 @@ def on_ray(workers: int) -> tuple[float, float]:
     try:
         for _ in range(workers - 1):
             nodes.add_node(**node)
-        return timed(OnRay(nodes.address), workers)
+        return timed(OnRay(nodes.address), workers, resolution)
     finally:
         ray.shutdown()
         nodes.shutdown()
@@ -197,6 +198,7 @@ def on_ray(workers: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--resolution", type=int, default=20, help="points along a plane's axis")
     parts = ("growth", "processes", "ray")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--picture", type=Path, help="draw the growth as PNG here")
@@ -211,11 +213,15 @@ def main() -> None:
     if "processes" in options.only:
         compared(
             "processes of this machine",
-            lambda workers: timed(InProcesses(workers, threads=1), workers),
+            lambda workers: timed(InProcesses(workers, threads=1), workers, options.resolution),
             options.rounds,
         )
     if "ray" in options.only:
-        compared("nodes of a local Ray cluster", on_ray, options.rounds)
+        compared(
+            "nodes of a local Ray cluster",
+            lambda workers: on_ray(workers, options.resolution),
+            options.rounds,
+        )
 
 
 if __name__ == "__main__":
