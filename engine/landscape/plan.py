@@ -94,6 +94,32 @@ def plain(task: Task) -> Runner:
     return _Plain(task)
 
 
+def renewed(
+    task: Task,
+    program: Program,
+    row: Sequence[float],
+    params: Mapping[str, Tensor],
+    reset: ResetData | None,
+) -> dict[str, Tensor]:
+    """Return what a reset, and then a repair, make of a formed point: the tensors that change.
+
+    Args:
+        task: what is done to every formed point.
+        program: the task's own, or its twin in another layout.
+        row: the point's weights, one per model, [K].
+        params: the point, left as it is.
+        reset: the task's own, or its twin in another layout.
+    """
+    changed: dict[str, Tensor] = {}
+    if reset is not None:
+        changed |= reset_statistics(
+            program, params, reset.tensors, batch_size=reset.batch_size, check=task.check
+        )
+    if task.change is not None:
+        changed |= task.change(row, {**params, **changed})
+    return changed
+
+
 class _Plain:
     points = 1
 
@@ -104,17 +130,8 @@ class _Plain:
     def logits(self, coefficients: Tensor) -> Iterator[tuple[slice, Tensor]]:
         task = self._task
         params = self._buffer.form(coefficients[0].tolist())
-        if task.reset is not None:
-            inputs = task.reset.inputs
-            params = dict(params) | reset_statistics(
-                task.program,
-                params,
-                inputs if isinstance(inputs, tuple) else (inputs,),
-                batch_size=task.reset.batch_size,
-                check=task.check,
-            )
-        if task.change is not None:
-            params = {**params, **task.change(coefficients[0].tolist(), params)}
+        row = coefficients[0].tolist()
+        params = {**params, **renewed(task, task.program, row, params, task.reset)}
         for start in range(0, len(task.inputs[0]), task.batch_size):
             task.check()
             samples = slice(start, start + task.batch_size)

@@ -37,9 +37,14 @@ class ResetData:
     batch_size: int = RESET_BATCH
 
     @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """One tensor per input of the program."""
+        return self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
+
+    @property
     def samples(self) -> int:
         """How many training inputs there are."""
-        return len(self.inputs[0]) if isinstance(self.inputs, tuple) else len(self.inputs)
+        return len(self.tensors[0])
 
 
 def reset_statistics(

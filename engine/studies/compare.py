@@ -266,8 +266,7 @@ def _midpoint(subject: Subject, pi_b: Mapping[str, Tensor], work: Work) -> dict[
         with torch.inference_mode():
             point |= change((0.5, 0.5), point)
     elif (reset := work.reset) is not None:
-        given = reset.inputs if isinstance(reset.inputs, tuple) else (reset.inputs,)
-        inputs = [t.to(span.dtype) if t.is_floating_point() else t for t in given]
+        inputs = [t.to(span.dtype) if t.is_floating_point() else t for t in reset.tensors]
         # Batches as in the evaluation, since their size belongs to the definition.
         size = choose_batch_size(subject.program, reset.batch_size, itemsize=span.dtype.itemsize)
         with torch.inference_mode():

@@ -110,9 +110,8 @@ class Trainer:
         if self.statistics is None:
             return bend
         dtype = next(t.dtype for t in bend.values() if t.is_floating_point())
-        given = self.statistics.inputs
-        tensors = given if isinstance(given, tuple) else (given,)
-        inputs = [t.to(dtype) if t.is_floating_point() else t for t in tensors]
+        given = self.statistics.tensors
+        inputs = [t.to(dtype) if t.is_floating_point() else t for t in given]
         size = choose_batch_size(self.program, self.statistics.batch_size, itemsize=dtype.itemsize)
         with torch.inference_mode():
             found = reset_statistics(self.program, bend, inputs, batch_size=size)

@@ -1,4 +1,4 @@
-"""A question of a page of its own: asked of the store, and the page led to its answer."""
+"""A page's question: asked of the store, and the page led to its answer."""
 
 from __future__ import annotations
 
@@ -23,14 +23,21 @@ class Here(Protocol):
     def result(self) -> Any: ...
 
 
-def ask(spec: Spec, title: str, here: Here, seen: str, mark: Callable[[str], str]) -> None:
+def ask(
+    spec: Spec,
+    title: str,
+    here: Here,
+    seen: str | None = None,
+    mark: Callable[[str], str] = str,
+) -> None:
     """Ask the run and go to its address, unless its answer is on the page already.
 
     Args:
         spec: of the run.
         title: of the run, for lists.
         here: what the page shows.
-        seen: the session key that holds which run the page's choices were filled from.
+        seen: the session key that holds which run the page's choices were filled from; None
+            fills them again from the new run.
         mark: what the shared settings are marked with for a run of the page.
     """
     try:
@@ -41,7 +48,8 @@ def ask(spec: Spec, title: str, here: Here, seen: str, mark: Callable[[str], str
     if run_id == here.run_id and here.result is not None:
         st.toast("The store has the answer to this very question: it is the one shown.")
         return
-    st.session_state[seen] = run_id
-    st.session_state[keys.FILLED_FROM] = mark(run_id)
+    if seen is not None:
+        st.session_state[seen] = run_id
+        st.session_state[keys.FILLED_FROM] = mark(run_id)
     st.query_params[keys.RUN] = run_id
     st.rerun()

@@ -6,8 +6,8 @@ import streamlit as st
 
 from engine.errors import BasinscopeError
 from engine.runs import CompareSpec
-from pages.ui import engine_access as access
 from pages.ui import keys, settings
+from pages.ui.ask import ask
 from pages.ui.cards import symmetry_card, text_card
 from pages.ui.estimate import estimate
 from pages.ui.literal import literal
@@ -87,16 +87,7 @@ def start(spec: CompareSpec | None, pair: Pair, shown: Shown) -> None:
     """Ask the run and go to its address, unless its answer is on the page already."""
     if spec is None or pair.a.info is None or pair.b.info is None:
         return
-    try:
-        run_id = access.submit(spec, f"{pair.a.info.name} → {pair.b.info.name}")
-    except BasinscopeError as error:
-        st.error(literal(error))
-        return
-    if run_id == shown.run_id and shown.result is not None:
-        st.toast("The store has the answer to this very question: it is the one shown.")
-        return
-    st.query_params[keys.RUN] = run_id
-    st.rerun()
+    ask(spec, f"{pair.a.info.name} → {pair.b.info.name}", shown)
 
 
 def has_batch_norm(pair: Pair) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from engine.landscape.plan import Task
+from engine.landscape.plan import Task, renewed
 from engine.landscape.plans.channels import channels_last
 from engine.landscape.plans.parts import Parts
 from engine.landscape.span import PointBuffer
-from engine.landscape.statistics import ResetData, reset_statistics
+from engine.landscape.statistics import ResetData
 
 
 class PointMaker:
@@ -28,9 +28,8 @@ class PointMaker:
         span = task.span.restricted(names)
         self._buffer = PointBuffer(span, parts.weights, dtype=task.span.dtype)
         if task.reset is not None and parts.weights:
-            given = task.reset.inputs
-            inputs = given if isinstance(given, tuple) else (given,)
-            self._reset = ResetData(tuple(map(channels_last, inputs)), task.reset.batch_size)
+            inputs = tuple(map(channels_last, task.reset.tensors))
+            self._reset = ResetData(inputs, task.reset.batch_size)
 
     def form(self, row: Sequence[float]) -> Mapping[str, Tensor]:
         """Return a point's tensors as the per-point part takes them; the next call overwrites them.
@@ -39,17 +38,7 @@ class PointMaker:
             row: one weight per model, [K].
         """
         params = dict(self._buffer.form(row))
-        if self._reset is not None:
-            inputs = self._reset.inputs
-            params |= reset_statistics(
-                self._parts.whole,
-                params,
-                inputs if isinstance(inputs, tuple) else (inputs,),
-                batch_size=self._reset.batch_size,
-                check=self._task.check,
-            )
-        if self._task.change is not None:
-            params |= self._task.change(row, params)
+        params |= renewed(self._task, self._parts.whole, row, params, self._reset)
         for fold in self._parts.folds:
             fold.apply(params)
         return params

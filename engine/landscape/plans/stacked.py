@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from engine.landscape.plan import Task
+from engine.landscape.plan import Task, renewed
 from engine.landscape.plans.parts import Parts
 from engine.landscape.span import Span
-from engine.landscape.statistics import reset_statistics
 
 
 class Stack:
@@ -61,20 +60,8 @@ class Stack:
 
     def _renew(self, row: Sequence[float], point: Mapping[str, Tensor]) -> None:
         """Write the statistics and repairs of one point into its place."""
-        task, changed = self._task, {}
-        params = {**point, **self.fixed}
-        if task.reset is not None:
-            inputs = task.reset.inputs
-            changed |= reset_statistics(
-                self._parts.whole,
-                params,
-                inputs if isinstance(inputs, tuple) else (inputs,),
-                batch_size=task.reset.batch_size,
-                check=task.check,
-            )
-        if task.change is not None:
-            changed |= task.change(row, params | changed)
-        for name, value in changed.items():
+        task, params = self._task, {**point, **self.fixed}
+        for name, value in renewed(task, self._parts.whole, row, params, task.reset).items():
             point[name].copy_(value)
 
 
