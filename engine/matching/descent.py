@@ -49,7 +49,7 @@ def coordinate_descent(
     generator: torch.Generator,
     *,
     max_sweeps: int = 100,
-    solver: lap.Solver = lap.scipy_solver,
+    solver: lap.Solver = lap.fastest,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Descent:
@@ -92,14 +92,14 @@ class Climber:
     def __init__(
         self,
         problem: Problem,
-        solver: lap.Solver = lap.scipy_solver,
+        solver: lap.Solver = lap.fastest,
         should_stop: ShouldStop | None = None,
     ) -> None:
         threads = torch.get_num_threads()
-        self._problem = problem
-        self._should_stop = should_stop
+        self.problem = problem
+        self.should_stop = should_stop
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._visit = Visit(problem, solver, self._pool)
+        self.visit = Visit(problem, solver, self._pool)
 
     def __enter__(self) -> Climber:
         return self
@@ -133,7 +133,7 @@ class Climber:
             max_sweeps: at most this many sweeps.
             progress: called after each sweep with its number and the objective.
         """
-        blocks = tuple(self._problem.blocks)
+        blocks = tuple(self.problem.blocks)
         now = Sweep(dict(start), set(blocks if stale is None else stale))
         trace = [objective]
         for sweep in range(1, max_sweeps + 1):
@@ -156,17 +156,17 @@ class Climber:
             together, place = self.independent(order, place, now.stale)
             begun = []
             for block in together:
-                if self._should_stop is not None and self._should_stop():
+                if self.should_stop is not None and self.should_stop():
                     now.cancelled = True
                     break
                 now.stale.discard(block)
-                begun.append((block, self._visit.begin(block, now.perms)))
+                begun.append((block, self.visit.begin(block, now.perms)))
             for block, solving in begun:
-                gain, better = self._visit.end(block, now.perms, solving)
+                gain, better = self.visit.end(block, now.perms, solving)
                 if better:
                     now.perms |= better
                     now.gained += gain
-                    now.stale |= self._problem.neighbours[block]
+                    now.stale |= self.problem.neighbours[block]
 
     def independent(
         self, order: Sequence[str], place: int, stale: Collection[str]
@@ -181,6 +181,6 @@ class Climber:
         while place < len(order) and order[place] not in touched:
             if order[place] in stale:
                 together.append(order[place])
-                touched |= self._problem.neighbours[order[place]]
+                touched |= self.problem.neighbours[order[place]]
             place += 1
         return together, place

@@ -1,11 +1,12 @@
 """The linear assignment problem: which unit of b goes to which unit of a.
 
-`solve` is the one place where a solver is chosen; `Solver` is the seam for others. The
-default is SciPy's shortest augmenting paths (Crouse 2016), exact in float64. What is added to a
-whole column changes no assignment's rank, so large problems are first given column prices near
-the dual solution: most paths then end at their first step, and SciPy takes less than half the
-time. The prices are those of the same problem with an entropy term (Sinkhorn's scalings at a low
-temperature), and however rough they are, the solution stays exact.
+`solve` is the one place where a solver is chosen; `Solver` is the seam for others. Costs in
+float32 go to lapx's Jonker–Volgenant (1987), which computes in float32; what it may miss is
+within that rounding, and `improve` believes in no gain so small. It begins with each column's
+best row. With each row's best entry set to zero, which changes no assignment's rank, that settles
+most rows: a fifth of SciPy's time at 2048 units. Costs in float64, and all where lapx is not
+installed, go to SciPy's shortest augmenting paths (Crouse 2016), exact in float64. Both let other
+threads run.
 """
 
 from __future__ import annotations
@@ -19,19 +20,18 @@ from torch import Tensor
 
 from engine.errors import MatchingError
 
+try:
+    from lap import lapjvs
+except ImportError:  # a machine that has torch and SciPy alone
+    lapjvs = None
+
 Solver = Callable[[np.ndarray], np.ndarray]  # [n, n] -> p [n] with maximal Σ C[i, p[i]]
 
-
-PRICED_FROM = 256
-"""From so many units on, prices save more time than they take."""
-
-SOFTNESS, SCALINGS = 0.1, 8
-"""The entropy's temperature in standard deviations of the cost, and rounds: both measured."""
-
-LARGEST_SCALE = 1e30
+LARGEST = 1e30
+"""Sums of many entries as large as this are still finite in float32."""
 
 
-def scipy_solver(cost: np.ndarray) -> np.ndarray:
+def fastest(cost: np.ndarray) -> np.ndarray:
     """Return the p that maximises Σ cost[i, p[i]].
 
     Where every row's largest entry is in a column of its own there is nothing to weigh up; so
@@ -40,29 +40,14 @@ def scipy_solver(cost: np.ndarray) -> np.ndarray:
     largest = cost.argmax(axis=1)
     if len(np.unique(largest)) == len(largest):
         return largest
-    if len(cost) < PRICED_FROM:
+    bounded = cost.min() > -LARGEST and cost.max() < LARGEST
+    if lapjvs is None or cost.dtype != np.float32 or not bounded:
         return linear_sum_assignment(cost, maximize=True)[1]
-    return linear_sum_assignment(prices(cost)[None, :] - cost)[1]
+    short_of_best = np.take_along_axis(cost, largest[:, None], 1) - cost
+    return lapjvs(short_of_best, return_cost=False)[1]
 
 
-def prices(cost: np.ndarray) -> np.ndarray:
-    """Return what each column is worth, about: a price near the dual solution, float64 [n]."""
-    with np.errstate(all="ignore"):  # what is too large for this is solved without prices
-        working = cost.astype(np.float32, copy=False)
-        scale = SOFTNESS * float(working.std(dtype=np.float64))
-    if not 1 / LARGEST_SCALE < scale < LARGEST_SCALE:
-        return np.zeros(len(cost))
-    likely = working - working.max(1, keepdims=True)
-    likely /= scale
-    np.exp(likely, out=likely)
-    columns = np.ones(len(cost), dtype=np.float32)
-    for _ in range(SCALINGS):
-        rows = 1 / np.maximum(likely @ columns, 1 / LARGEST_SCALE)
-        columns = 1 / np.maximum(rows @ likely, 1 / LARGEST_SCALE)
-    return -scale * np.log(columns.astype(np.float64))
-
-
-def solve(cost: Tensor, group: str, solver: Solver = scipy_solver) -> Tensor:
+def solve(cost: Tensor, group: str, solver: Solver = fastest) -> Tensor:
     """Return the permutation p that maximises Σ C[i, p[i]].
 
     Args:

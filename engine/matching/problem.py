@@ -15,6 +15,7 @@ Running statistics are left out by the caller's `exclude`; integer tensors never
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from torch import Tensor
 from engine.errors import MatchingError, NonFiniteError
 from engine.matching.family import Family
 from engine.matching.nested_site import NestedSite
-from engine.matching.site import Site, is_identity
+from engine.matching.site import Site, is_identity, picked
 from engine.symmetry import Group, Perms, axis_index, drawn, unmoved
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ class Problem:
         """Return the permutation of each group that leaves b as it is."""
         return {name: unmoved(group).to(self.device) for name, group in self.groups.items()}
 
+    @cached_property
+    def at_identity(self) -> float:
+        """Return the objective of the identity."""
+        return self.objective(self.identity())
+
     def random(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Return a uniformly random permutation of each group."""
         return {name: drawn(g, generator).to(self.device) for name, g in self.groups.items()}
@@ -114,17 +120,16 @@ class Problem:
         Returns:
             [n, n] in the working dtype.
         """
-        n = self.sizes[group]
-        cost = torch.zeros(n, n, dtype=self.dtype, device=self.device)
+        cost = self.no_cost(group)
         for site in self.sites[group]:
             if known is None or site.neighbours.issubset(known):
                 site.add_cost(cost, perms)
         return cost
 
-    def change(self, cost: Tensor, group: str, then: Perms, now: Perms) -> None:
-        """Bring a cost made with the permutations `then` up to those of `now`, in place."""
-        for site in self.sites[group]:
-            site.add_change(cost, then, now)
+    def no_cost(self, group: str) -> Tensor:
+        """Return the zero [n, n] that the costs of a group's sites are added to."""
+        n = self.sizes[group]
+        return torch.zeros(n, n, dtype=self.dtype, device=self.device)
 
     def norms(self, group: str) -> tuple[Tensor, Tensor]:
         """Return the length of each unit's weights in a and in b, two float64 [n]."""
@@ -135,7 +140,9 @@ class Problem:
         return lengths[0], lengths[1]
 
     def objective(self, perms: Perms, *groups: str) -> float:
-        """Return ⟨a, π(b)⟩ over the parameters that some group moves, summed in float64.
+        """Return ⟨a, π(b)⟩ over the parameters that some group moves.
+
+        Rows are summed in the working precision, pairwise, and their sums in float64.
 
         Args:
             perms: the permutations of all groups.
@@ -145,7 +152,7 @@ class Problem:
         for name, carried in self.carried.items():
             if not groups or any(one.group in groups for one in carried):
                 product = self._a[name] * self._permuted(name, perms)
-                total += float(product.sum(dtype=torch.float64))
+                total += float(product[..., None].flatten(1).sum(1).sum(dtype=torch.float64))
         return total
 
     def _permuted(self, name: str, perms: Perms) -> Tensor:
@@ -155,7 +162,7 @@ class Problem:
             if on_axis:
                 index = axis_index(tensor.shape[axis], on_axis, perms)
                 if not is_identity(index):
-                    tensor = tensor.index_select(axis, index)
+                    tensor = picked(tensor, axis, index)
         return tensor
 
     def _working(self, name: str, tensor: Tensor) -> Tensor:

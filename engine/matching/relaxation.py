@@ -69,9 +69,7 @@ class Relaxation:
             for name, p in self.problem.identity().items()
         }
 
-    def nearest(
-        self, matrices: Matrices, solver: lap.Solver = lap.scipy_solver
-    ) -> dict[str, Tensor]:
+    def nearest(self, matrices: Matrices, solver: lap.Solver = lap.fastest) -> dict[str, Tensor]:
         """Return the permutations p with the largest Σ M[i, p[i]]; the M may be any matrices.
 
         Raises:

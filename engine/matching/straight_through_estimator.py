@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import MatchingError
-from engine.matching.descent import coordinate_descent
+from engine.matching.descent import Climber, coordinate_descent
 from engine.matching.midpoint import Batch, Midpoints, batches, check_data
 from engine.matching.result import MatchResult, StopReason
 from engine.matching.weight_matching import first_start
@@ -161,7 +161,8 @@ class _Search:
         identity = problem.identity()
         self.trace = [pair.objective(identity)]
         self.loss_identity = self._judge(identity)
-        self.perms = self.best = first_start(problem, should_stop)
+        with torch.inference_mode(), Climber(problem, should_stop=should_stop) as climber:
+            self.perms = self.best = first_start(climber)[0]
         self.losses: list[float] = []
         self._project()
 

@@ -7,7 +7,7 @@ threads run. Costs are made by the calling thread alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from functools import partial
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.matching import lap
 from engine.matching.problem import Problem
+from engine.matching.site import Site
 from engine.symmetry import Perms
 
 Solving = Callable[[], np.ndarray]
@@ -26,22 +27,37 @@ Solving = Callable[[], np.ndarray]
 class Costs:
     """The cost matrix of each group, kept and brought up to date when it is asked for.
 
-    One n × n matrix per group stays in memory, made at the group's first visit.
+    One n × n matrix per group stays in memory, made at the group's first visit. A site counts
+    from when it is first asked for.
     """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._costs: dict[str, Tensor] = {}
+        self._counted: dict[str, set[Site]] = {}
         self._made_for: dict[str, Perms] = {}
 
-    def of(self, group: str, perms: Perms) -> Tensor:
-        """Return the group's cost for these permutations; it is overwritten by later calls."""
-        if group in self._costs:
-            self._problem.change(self._costs[group], group, self._made_for[group], perms)
-        else:
-            self._costs[group] = self._problem.cost(group, perms)
+    def of(self, group: str, perms: Perms, known: Collection[str] | None = None) -> Tensor:
+        """Return the group's cost for these permutations; it is overwritten by later calls.
+
+        Args:
+            group: the group to be matched.
+            perms: the permutations of all groups (see `Problem.cost`).
+            known: if given, only the sites where no other groups than these count; all that
+                were asked for before must be among them.
+        """
+        cost = self._costs.get(group)
+        if cost is None:
+            cost = self._costs[group] = self._problem.no_cost(group)
+        counted = self._counted.setdefault(group, set())
+        for site in self._problem.sites[group]:
+            if site in counted:
+                site.add_change(cost, self._made_for[group], perms)
+            elif known is None or site.neighbours.issubset(known):
+                site.add_cost(cost, perms)
+                counted.add(site)
         self._made_for[group] = dict(perms)
-        return self._costs[group]
+        return cost
 
     def kept(self, group: str) -> Tensor:
         """Return the group's cost as it was when it was last asked for."""
@@ -57,7 +73,9 @@ class Visit:
         pool: where they are solved; None for here and now.
     """
 
-    def __init__(self, problem: Problem, solver: lap.Solver, pool: Executor | None = None) -> None:
+    def __init__(
+        self, problem: Problem, solver: lap.Solver = lap.fastest, pool: Executor | None = None
+    ) -> None:
         self._problem = problem
         self._costs = Costs(problem)
         self._solver = solver
@@ -68,17 +86,29 @@ class Visit:
             for a, b in (problem.norms(group),)
         }
 
-    def begin(self, block: str, perms: Perms) -> Solving | None:
-        """Bring a block's cost up to date and have its assignment solved; None for a family."""
+    def begin(
+        self, block: str, perms: Perms, known: Collection[str] | None = None
+    ) -> Solving | None:
+        """Bring a block's cost up to date and have its assignment solved; None for a family.
+
+        Args:
+            block: what is visited.
+            perms: all permutations.
+            known: if given, only the sites where no other groups than these count.
+        """
         if block in self._problem.families:
             return None
-        matrix = lap.finite_matrix(self._costs.of(block, perms), block)
+        matrix = lap.finite_matrix(self._costs.of(block, perms, known), block)
         if self._pool is None:
             return partial(self._solver, matrix)
         return self._pool.submit(self._solver, matrix).result
 
     def end(
-        self, block: str, perms: Perms, solving: Solving | None
+        self,
+        block: str,
+        perms: Perms,
+        solving: Solving | None,
+        known: Collection[str] | None = None,
     ) -> tuple[float, dict[str, Tensor]]:
         """Return the gain and the permutations that change, none if nothing gains.
 
@@ -86,9 +116,10 @@ class Visit:
             block: what was begun.
             perms: all permutations; since then none may have changed that the block depends on.
             solving: what `begin` returned.
+            known: what was given to `begin`; the gain is then that of the known sites.
         """
         if solving is None:
-            return self._family(block, perms)
+            return self._family(block, perms, known)
         current = perms[block]
         cost = self._costs.kept(block)
         proposed = torch.from_numpy(solving()).to(current.device)
@@ -97,17 +128,19 @@ class Visit:
         better = lap.improve(cost, current, proposed, tolerance)
         if better is current:
             return 0.0, {}
-        if block in self._problem.neighbours[block]:
+        if known is None and block in self._problem.neighbours[block]:
             # The cost is only the gradient here: a parameter carries the group twice.
             return self._truly(perms, {block: better}, float(tolerance.sum()))
         return lap.assigned(cost, better) - lap.assigned(cost, current), {block: better}
 
-    def _family(self, head: str, perms: Perms) -> tuple[float, dict[str, Tensor]]:
+    def _family(
+        self, head: str, perms: Perms, known: Collection[str] | None
+    ) -> tuple[float, dict[str, Tensor]]:
         family = self._problem.families[head]
-        gain, changes, tolerance = family.visit(perms, self._solver)
+        gain, changes, tolerance = family.visit(perms, self._solver, known)
         if not changes:
             return 0.0, {}
-        if head in self._problem.neighbours[head]:
+        if known is None and head in self._problem.neighbours[head]:
             return self._truly(perms, changes, tolerance)
         return (gain, changes) if gain > 0 else (0.0, {})
 

@@ -1,9 +1,9 @@
 """Weight matching: the permutation of b that lies closest to a in weight space.
 
 Maximises ⟨a, π(b)⟩, equivalently minimises ‖a − π(b)‖ (Ainsworth et al. 2022, arXiv
-2209.04836, section 3.2), by coordinate descent from the identity (see `first_start` for when
-another start is better) and, with restarts, from random permutations; escapes lead on from
-the best of them (`escape.py`). Needs no data.
+2209.04836, section 3.2), by coordinate descent from what is known (`anchored.py`) or the
+identity and, with restarts, from random permutations; escapes lead on from the best of them
+(`escape.py`). Needs no data.
 Running statistics of BatchNorm are permuted with their layer but do not enter the objective.
 Finds no symmetry beyond permutations (no scales, no signs).
 """
@@ -20,8 +20,7 @@ from torch import Tensor
 from engine.errors import MatchingError
 from engine.matching.activation_matching import match_activations
 from engine.matching.anchored import anchored_start
-from engine.matching.copy_start import copy_start
-from engine.matching.descent import Climber, Descent, Progress, ShouldStop, coordinate_descent
+from engine.matching.descent import Climber, Descent, Progress, ShouldStop
 from engine.matching.escape import escaped
 from engine.matching.problem import Problem
 from engine.matching.result import MatchResult, StopReason
@@ -96,19 +95,19 @@ def match_weights(
             known = [{name: p.to(problem.device) for name, p in found.items()}]
         starts = _all_starts(problem, seed, restarts, known, max_sweeps, progress, should_stop)
         finals = [problem.objective(start.perms) for start in starts]
-        identity = problem.objective(problem.identity())
         # Rounding may rank two starts that ended at the same permutation: the first one wins.
-        best = starts[max(range(len(starts)), key=lambda k: (finals[k], -k))]
+        winner = max(range(len(starts)), key=lambda k: (finals[k], -k))
+        best, objective = starts[winner], finals[winner]
         stopped = starts[-1].stop_reason
         if escapes and stopped is not StopReason.CANCELLED:
             swept = sum(start.sweeps for start in starts)
             best = _escaped(problem, best, seed, escapes, swept, max_sweeps, progress, should_stop)
             stopped = best.stop_reason
-        objective = problem.objective(best.perms)
+            objective = problem.objective(best.perms)
     return MatchResult(
         permutation=Permutation(best.perms, symmetry.within),
         objective=objective,
-        objective_identity=identity,
+        objective_identity=problem.at_identity,
         trace=best.trace,
         sweeps=best.sweeps,
         restarts=tuple(finals),
@@ -131,23 +130,24 @@ def _all_starts(
     """Return the descents of every start, up to the one that was cancelled."""
     if not problem.sizes:
         start = problem.identity()
-        return [Descent(start, (problem.objective(start),), StopReason.NO_SYMMETRY)]
+        return [Descent(start, (problem.at_identity,), StopReason.NO_SYMMETRY)]
     generator = torch.Generator().manual_seed(seed)
     done: list[Descent] = []
     for number in range(len(known) + restarts):
         swept = sum(descent.sweeps for descent in done)
-        if number == 0:
-            start = first_start(problem, should_stop)
-        else:
-            start = known[number - 1] if number <= len(known) else problem.random(generator)
-        descent = coordinate_descent(
-            problem,
-            start,
-            generator,
-            max_sweeps=max_sweeps,
-            progress=None if progress is None else _counted_from(swept, progress),
-            should_stop=should_stop,
-        )
+        with Climber(problem, should_stop=should_stop) as climber:
+            if number == 0:
+                start, objective = first_start(climber)
+            else:
+                start = known[number - 1] if number <= len(known) else problem.random(generator)
+                objective = problem.objective(start)
+            descent = climber.climb(
+                start,
+                generator,
+                objective,
+                max_sweeps=max_sweeps,
+                progress=None if progress is None else _counted_from(swept, progress),
+            )
         done.append(descent)
         if descent.stop_reason is StopReason.CANCELLED:
             break
@@ -179,21 +179,20 @@ def _escaped(
         )
 
 
-def first_start(problem: Problem, should_stop: ShouldStop | None = None) -> Perms:
-    """Return the identity, or a start that knows more, if it is better.
+def first_start(climber: Climber) -> tuple[Perms, float]:
+    """Return the anchored start, or the identity where that is better, and its objective.
 
-    That is an anchored one for networks with nested groups (mostly transformers, whose
-    residual streams the identity says little about), and for all where b is a permuted copy
-    of a.
+    The identity is better where b has a's order already, as after a fine-tuning.
+
+    Args:
+        climber: what the descent will go on with; the anchored start's costs are kept for it.
     """
-    identity = problem.identity()
-    if problem.families:
-        found = anchored_start(problem, should_stop=should_stop)
-    else:
-        found = copy_start(problem, should_stop)
-    if found is None or problem.objective(found) <= problem.objective(identity):
-        return identity
-    return found
+    problem = climber.problem
+    found = anchored_start(problem, climber.visit, climber.should_stop)
+    reached = problem.objective(found)
+    if reached <= problem.at_identity:
+        return problem.identity(), problem.at_identity
+    return found, reached
 
 
 def _counted_from(swept: int, progress: Progress) -> Progress:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.matching.descent import coordinate_descent
+from engine.matching.descent import Climber
 from engine.matching.result import StopReason
 from engine.matching.weight_matching import first_start
 from engine.merging.alignment import Alignment, in_first_order
@@ -151,13 +151,9 @@ def _match_pairs(
     pairs: dict[Edge, Permutation] = {}
     for number, (a, b) in enumerate(edges, start=1):
         problem = joint.pair(a, b)
-        found = coordinate_descent(
-            problem,
-            first_start(problem, should_stop),
-            generator,
-            max_sweeps=max_sweeps,
-            should_stop=should_stop,
-        )
+        with Climber(problem, should_stop=should_stop) as climber:
+            start, objective = first_start(climber)
+            found = climber.climb(start, generator, objective, max_sweeps=max_sweeps)
         if found.stop_reason is StopReason.CANCELLED:
             return pairs, True
         vectors = {name: p.cpu() for name, p in found.perms.items()}

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.matching import Problem, lap
+from engine.matching import Problem, coordinate_descent, lap
 from engine.matching.anchored import anchored_start
+from engine.matching.descent import Climber
 from engine.matching.weight_matching import first_start
 from engine.program import capture
-from engine.symmetry import Symmetry, derive_symmetry
+from engine.symmetry import Perms, Symmetry, derive_symmetry
 from tests.matching import hand, nested_nets
 from tests.matching.nested_hand import SYMMETRIES
 from tests.matching.nested_nets import ViT
@@ -74,17 +75,87 @@ def test_the_start_stops_when_asked(wide):
     assert moved == ["patch"]
 
 
+def first(problem: Problem) -> Perms:
+    with Climber(problem) as climber:
+        return first_start(climber)[0]
+
+
 @pytest.mark.parametrize("name", SYMMETRIES)
 def test_the_first_start_is_never_worse_than_the_identity(name):
     symmetry = SYMMETRIES[name]
     for seed in range(5):
         problem = Problem(symmetry, *(hand.draw(symmetry, 2 * seed + k) for k in range(2)))
-        reached = problem.objective(first_start(problem))
+        reached = problem.objective(first(problem))
         assert reached >= problem.objective(problem.identity())
 
 
-def test_networks_without_nested_groups_start_from_the_identity():
-    symmetry = hand.mlp_symmetry(3, 5, 4, 2)
-    problem = Problem(symmetry, hand.draw(symmetry, 0), hand.draw(symmetry, 1))
-    start = first_start(problem)
-    assert all(torch.equal(p, torch.arange(len(p))) for p in start.values())
+DEPTH, WIDTH = 12, 4
+
+
+def narrow() -> Symmetry:
+    """A deep perceptron of few units per layer: from the identity there are local optima."""
+    shapes = {f"w{k}": (WIDTH, WIDTH) for k in range(DEPTH)}
+    return hand.symmetry(
+        shapes,
+        **{f"g{k}": [(k, 0, 0, 1, WIDTH, 1), (k + 1, 1, 0, 1, WIDTH, 1)] for k in range(DEPTH - 1)},
+    )
+
+
+def copied(seed: int, noise: float = 0.0) -> tuple[Problem, dict[str, Tensor]]:
+    """Return a network beside a permuted copy of itself, and what puts the copy back."""
+    symmetry = narrow()
+    a = hand.draw(symmetry, seed)
+    planted = symmetry.random(torch.Generator().manual_seed(seed))
+    moved = hand.draw(symmetry, 100 + seed)
+    b = symmetry.apply(planted, {name: a[name] + noise * moved[name] for name in a})
+    return Problem(symmetry, a, b), dict(planted.inverse())
+
+
+def same(found: Perms, wanted: Perms) -> bool:
+    return all(torch.equal(found[name], p) for name, p in wanted.items())
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_copy_is_put_back_by_the_start_alone(seed, noise):
+    problem, wanted = copied(seed, noise)
+    assert same(anchored_start(problem), wanted)
+    assert same(first(problem), wanted)
+
+
+def test_coordinate_descent_from_the_identity_does_not_put_them_back():
+    ends = []
+    for seed in range(5):
+        problem, wanted = copied(seed)
+        generator = torch.Generator().manual_seed(seed)
+        ends.append(same(coordinate_descent(problem, problem.identity(), generator).perms, wanted))
+    assert not all(ends)  # else the test above shows nothing
+
+
+def test_networks_in_one_order_stay_in_it():
+    """A model that was trained on: where that says more than the anchors, nothing moves."""
+    symmetry = narrow()
+    a, moved = hand.draw(symmetry, 0), hand.draw(symmetry, 1)
+    problem = Problem(symmetry, a, {name: a[name] + 0.5 * moved[name] for name in a})
+    assert not same(anchored_start(problem), problem.identity())
+    assert same(first(problem), problem.identity())
+
+
+def test_nothing_is_a_copy_of_zeros():
+    symmetry = narrow()
+    a = hand.draw(symmetry, 0)
+    problem = Problem(symmetry, a, {name: 0 * t for name, t in a.items()})
+    assert same(first(problem), problem.identity())
+
+
+def test_the_costs_of_the_start_serve_the_descent():
+    """Each site is multiplied once for both, and what the descent finds stays the same."""
+    symmetry = hand.mlp_symmetry(30, 20, 20, 5)
+    problem = Problem(symmetry, *(hand.draw(symmetry, seed) for seed in range(2)))
+    with Climber(problem) as climber:
+        start, objective = first_start(climber)
+        found = climber.climb(start, torch.Generator().manual_seed(0), objective)
+    apart = coordinate_descent(problem, start, torch.Generator().manual_seed(0))
+    assert objective == problem.objective(start) > problem.at_identity
+    assert same(found.perms, apart.perms)
+    assert found.trace == pytest.approx(apart.trace)

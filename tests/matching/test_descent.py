@@ -96,7 +96,7 @@ def test_a_group_is_solved_again_only_after_a_neighbour_changed():
     def counting(cost):
         nonlocal solved
         solved += 1
-        return lap.scipy_solver(cost)
+        return lap.fastest(cost)
 
     optimum = coordinate_descent(problem, problem.identity(), generator(0)).perms
     again = coordinate_descent(problem, optimum, generator(0), solver=counting)

@@ -139,7 +139,7 @@ def test_the_objective_agrees_with_the_symmetry_s_own_apply(name):
 @pytest.mark.parametrize("name", ["attention", "experts", "fixed experts"])
 def test_one_visit_finds_the_best_of_the_whole_wreath_product(name, seed):
     problem = problem_of(name, seed)
-    visit = Visit(problem, lap.scipy_solver)
+    visit = Visit(problem, lap.fastest)
     perms = problem.random(generator(seed))
     for head, family in problem.families.items():
         gain, better = visit.end(head, perms, visit.begin(head, perms))

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from engine.matching.problem import Problem
-from engine.matching.site import is_identity
+from engine.matching.site import is_identity, picked
+from engine.matching.visit import Costs
 from engine.symmetry import Carried, Occurrence, axis_index
 from tests.matching import hand
 
@@ -66,16 +67,35 @@ def test_a_kept_cost_follows_any_change_of_the_permutations(name):
     problem, *_ = make(name)
     generator = torch.Generator().manual_seed(3)
     then = problem.identity()
-    costs = {group: problem.cost(group, then) for group in problem.sizes}
+    costs = Costs(problem)
     for step in range(8):
         now = problem.random(generator)
         if step % 2:  # only one group changes
             only = next(iter(problem.sizes))
             now = {**then, only: now[only]}
-        for group, cost in costs.items():
-            problem.change(cost, group, then, now)
-            torch.testing.assert_close(cost, problem.cost(group, now))
+        for group in problem.sizes:
+            torch.testing.assert_close(costs.of(group, now), problem.cost(group, now))
         then = now
+
+
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_a_site_counts_from_when_it_is_known(name):
+    problem, *_ = make(name)
+    perms, later = (problem.random(torch.Generator().manual_seed(k)) for k in range(2))
+    costs = Costs(problem)
+    for group in problem.sizes:
+        torch.testing.assert_close(costs.of(group, perms, ()), problem.cost(group, perms, ()))
+        torch.testing.assert_close(costs.of(group, later), problem.cost(group, later))
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("shape", [(5, 6, 7), (5, 6, 1), (1, 1, 9), (4, 3, 4)])
+def test_picked_is_index_select(shape, axis):
+    generator = torch.Generator().manual_seed(0)
+    tensor = torch.randn(shape, generator=generator)
+    for count in (0, 1, 11):
+        index = torch.randint(shape[axis], (count,), generator=generator)
+        assert torch.equal(picked(tensor, axis, index), tensor.index_select(axis, index))
 
 
 def test_neighbours_share_a_parameter_and_a_group_on_two_axes_neighbours_itself():

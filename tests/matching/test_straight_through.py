@@ -79,7 +79,7 @@ def matched_from_here(program, symmetry, a, b) -> Permutation:
 def test_a_step_is_that_of_the_definition():
     """One step of SGD by the textbook: B̃ + (π(B) − B̃).detach(), differentiated by autograd."""
     program, symmetry = traced("mlp")
-    a, b = lively(program, 9), lively(program, 10)
+    a, b = lively(program, 19), lively(program, 20)
     rate, inputs = 5.0, BY_NAME["mlp"].inputs(SAMPLES)
     free = {key: tensor.clone().requires_grad_() for key, tensor in a.items()}
     found = [match_weights(program, symmetry, a, b).permutation]

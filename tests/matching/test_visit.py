@@ -34,7 +34,7 @@ def long_problem() -> Problem:
 def one_after_the_other(problem: Problem, seed: int) -> tuple[dict, list[float]]:
     """Return what coordinate descent finds block by block, as algorithm 1 has it."""
     perms, blocks, draws = problem.identity(), tuple(problem.blocks), generator(seed)
-    visit, stale, trace = Visit(problem, lap.scipy_solver), set(blocks), []
+    visit, stale, trace = Visit(problem, lap.fastest), set(blocks), []
     while True:
         gained = 0.0
         for place in torch.randperm(len(blocks), generator=draws).tolist():
@@ -78,7 +78,7 @@ def test_two_assignments_are_solved_at_the_same_time():
 
     def meets(cost):
         meeting.wait()
-        return lap.scipy_solver(cost)
+        return lap.fastest(cost)
 
     with ThreadPoolExecutor(2) as pool:
         visit, perms = Visit(problem, meets, pool), problem.identity()

@@ -109,7 +109,7 @@ def test_the_objective_is_the_inner_product_of_the_moved_tensors():
         expected = sum(float((a[n].double() * applied[n].double()).sum()) for n in names)
         assert told == pytest.approx(expected, rel=1e-6)
     assert result.objective > result.objective_identity
-    assert result.trace[0] == result.objective_identity
+    assert result.trace[0] >= result.objective_identity
     assert result.trace[-1] == pytest.approx(result.objective, rel=1e-6)
     assert (result.method, result.seed, result.sweeps) == ("weight", 0, len(result.trace) - 1)
     assert result.seconds > 0
@@ -221,7 +221,7 @@ def test_progress_counts_the_sweeps_of_all_starts():
     a, b = weights(program, 0), weights(program, 1)
     match("resnet-b", a, b, restarts=3, progress=lambda sweep, objective: told.append(sweep))
     assert told == list(range(1, len(told) + 1))
-    assert len(told) > 5
+    assert len(told) > 3  # more than the one sweep of a start that ends at once
 
 
 def test_cancelling_in_a_restart_keeps_the_best_so_far():
