@@ -51,9 +51,9 @@ class MatchResult:
             up to the rounding of the working dtype.
             Methods that maximise something else say so in their own result.
         sweeps: number of sweeps of the best start, and of escapes from it, or of steps.
-        restarts: final objective of each start; the first is from the identity, or from what is
-            known (`anchored.py`) where that is better; further ones are from activation matching
-            where asked for, and random.
+        restarts: final objective of each start; the first is anchored (`anchored.py`), or the
+            identity where that is better; further ones are from activation matching where asked
+            for, and random.
         stop_reason: why the best start stopped, or CANCELLED.
         seconds: wall time.
         method: the method's name.

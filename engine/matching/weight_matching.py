@@ -1,8 +1,8 @@
 """Weight matching: the permutation of b that lies closest to a in weight space.
 
 Maximises ⟨a, π(b)⟩, equivalently minimises ‖a − π(b)‖ (Ainsworth et al. 2022, arXiv
-2209.04836, section 3.2), by coordinate descent from what is known (`anchored.py`) or the
-identity and, with restarts, from random permutations; escapes lead on from the best of them
+2209.04836, section 3.2), by coordinate descent from an anchored start (`anchored.py`) or
+the identity and, with restarts, from random permutations; escapes lead on from the best of them
 (`escape.py`). Needs no data.
 Running statistics of BatchNorm are permuted with their layer but do not enter the objective.
 Finds no symmetry beyond permutations (no scales, no signs).

@@ -118,7 +118,8 @@ def run_settings(batch_norm: bool) -> None:
         max_value=100,
         step=1,
         key=keys.RESTARTS,
-        help="The first start is the identity, further ones are random; the best is kept.",
+        help="The first start places layer after layer by what is known, further ones are random; "
+        "the best is kept.",
     )
     current = st.session_state[keys.PLANE_POINTS]
     st.selectbox(
