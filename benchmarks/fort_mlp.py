@@ -17,7 +17,8 @@ from typing import Any
 
 from engine.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from engine.figures import plane_figure, png_bytes
-from engine.studies import CompareOptions, compare
+from engine.studies.compare import compare
+from engine.studies.options import CompareOptions
 from engine.training import train
 
 SETTING = {"optimiser": "sgd", "rate": 1e-3, "epochs": 20, "batch_size": 500}

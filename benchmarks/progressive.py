@@ -33,14 +33,15 @@ from benchmarks.landscape import plain_loop
 from engine.checkpoints import load_checkpoint
 from engine.landscape import Span, evaluate
 from engine.landscape.plans import exact
-from engine.studies import CompareOptions, MemoryTiles
 from engine.studies.alignment import align
 from engine.studies.evaluation import Evaluation, InTurn, Work
+from engine.studies.options import CompareOptions
 from engine.studies.plane import SPLIT, PlaneStudy
 from engine.studies.plane_rounds import PlaneRounds
 from engine.studies.plane_sketch import Sketch
 from engine.studies.stages import Approach, Stages
 from engine.studies.subject import Subject, load_split, prepare
+from engine.studies.tiles import MemoryTiles
 from engine.symmetry import derive_symmetry
 from engine.training.recipes import Shape, find_recipe
 

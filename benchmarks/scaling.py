@@ -38,8 +38,8 @@ from engine.landscape import Span, evaluate, make_plane
 from engine.landscape.plans import exact
 from engine.program import capture
 from engine.runs.executors import InProcesses, OnRay
-from engine.studies import CompareOptions
 from engine.studies.evaluation import TileExecutor, Work
+from engine.studies.options import CompareOptions
 from engine.studies.recipe import ProgramRecipe
 from engine.studies.subject import load_split, prepare
 from engine.studies.tiles import Tile, split_into_tiles

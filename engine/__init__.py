@@ -27,18 +27,20 @@ if TYPE_CHECKING:
     )
     from engine.program import Program, capture, read_program, save_program
     from engine.repair import REPAIRS, Repaired, calibration_error, ensemble, repaired_line
-    from engine.studies import CompareOptions, CompareResult, compare
+    from engine.studies.compare import compare
     from engine.studies.merge import MergeResult, merge
     from engine.studies.merge_options import MergeOptions
     from engine.studies.methods import compare_methods
     from engine.studies.methods_options import MethodChoice, MethodsOptions
     from engine.studies.methods_result import MethodsResult
+    from engine.studies.options import CompareOptions
     from engine.studies.path import path
     from engine.studies.path_options import PathOptions
     from engine.studies.path_result import PathResult
     from engine.studies.planes import plane
     from engine.studies.planes_options import PlanesOptions
     from engine.studies.planes_result import PlanesResult
+    from engine.studies.result import CompareResult
     from engine.symmetry import Permutation, Symmetry, derive_symmetry, equivalence, prove
 
 __version__ = "0.1.0"
@@ -61,7 +63,9 @@ _HOMES = {
     ),
     "engine.program": ("Program", "capture", "read_program", "save_program"),
     "engine.repair": ("REPAIRS", "Repaired", "calibration_error", "ensemble", "repaired_line"),
-    "engine.studies": ("CompareOptions", "CompareResult", "compare"),
+    "engine.studies.compare": ("compare",),
+    "engine.studies.options": ("CompareOptions",),
+    "engine.studies.result": ("CompareResult",),
     "engine.studies.merge": ("MergeResult", "merge"),
     "engine.studies.merge_options": ("MergeOptions",),
     "engine.studies.methods": ("compare_methods",),

@@ -94,6 +94,17 @@ def test_the_web_process_never_imports_torch():
     assert done.returncode == 0
 
 
+def test_a_process_that_evaluates_tiles_loads_what_it_needs_alone():
+    """Each worker of a run waits for what it imports: no whole study, no statistics."""
+    dear = ("scipy.stats", "scipy.ndimage", "engine.studies.compare", "engine.matching.lap")
+    code = "import sys, engine.runs.executors.cargo\n"
+    code += f"sys.exit(', '.join({set(dear)} & set(sys.modules)) or None)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_files_and_pages_keep_their_size():
     for path in [*ENGINE.rglob("*.py"), ROOT / "app.py", *(ROOT / "pages").rglob("*.py")]:
         lines = len(path.read_text(encoding="utf-8").splitlines())

@@ -16,8 +16,9 @@ from engine.figures import headline, proof_lead, proof_sentence, standalone_html
 from engine.figures.task import DERIVED_KEYS, words
 from engine.landscape.plans import PRECISIONS
 from engine.runs.executors import tile_executor
-from engine.studies import CompareOptions, CompareResult, compare
-from engine.studies.options import STATISTICS
+from engine.studies.compare import compare
+from engine.studies.options import STATISTICS, CompareOptions
+from engine.studies.result import CompareResult
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -19,7 +19,8 @@ from engine.commandline.output import add_json, byte_bar, print_json
 from engine.commandline.values import add_family_options, pairs, positive, seed
 from engine.errors import SpecError
 from engine.program import Program
-from engine.studies import Inspection, inspect_header, inspect_network, self_test, unread
+from engine.studies.inspect import Inspection, inspect_header, inspect_network, unread
+from engine.studies.self_test import self_test
 
 Report = dict[str, Any]
 

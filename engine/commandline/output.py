@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from tqdm import tqdm
 
-from engine.studies import json_ready
+from engine.studies.result import json_ready
 
 STAGES = {
     "recognise": "reading the checkpoints",

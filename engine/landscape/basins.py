@@ -17,7 +17,6 @@ from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import ndimage
 
 from engine.errors import LandscapeError
 
@@ -78,6 +77,8 @@ def basins(
     around = {name: _around(us, vs, *place) for name, place in positions.items()}
     under = np.isfinite(grid) & (grid < threshold)
     labels = np.zeros(grid.shape, dtype=np.int64)
+    from scipy import ndimage  # a third of a second, for those who look for basins
+
     ndimage.label(under, output=labels)
     count = int(labels.max(initial=0))
     basin_of = {}

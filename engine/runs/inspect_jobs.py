@@ -17,8 +17,8 @@ from engine.runs.files_spec import FilesHeadersSpec
 from engine.runs.inspect_spec import HeadersSpec, InspectSpec, SelfTestSpec
 from engine.runs.staging import staged
 from engine.runs.stored import load_stored
-from engine.studies import inspect_header, inspect_network
-from engine.studies import self_test as study_self_test
+from engine.studies.inspect import inspect_header, inspect_network
+from engine.studies.self_test import self_test as study_self_test
 
 
 def headers(spec: HeadersSpec, context: JobContext) -> JobResult:

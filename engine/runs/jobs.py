@@ -22,8 +22,8 @@ from engine.runs.path_jobs import path
 from engine.runs.plane_jobs import plane
 from engine.runs.spec import CompareSpec
 from engine.runs.stored import load_stored
-from engine.studies import CompareOptions
-from engine.studies import compare as study_compare
+from engine.studies.compare import compare as study_compare
+from engine.studies.options import CompareOptions
 
 
 def warm() -> None:

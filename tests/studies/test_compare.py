@@ -15,7 +15,9 @@ from engine.data import Dataset
 from engine.errors import CancelledError, DataError, MismatchError, NonFiniteError
 from engine.families import build_program, recognise
 from engine.program import capture
-from engine.studies import CompareOptions, MemoryTiles, compare
+from engine.studies.compare import compare
+from engine.studies.options import CompareOptions
+from engine.studies.tiles import MemoryTiles
 from engine.symmetry import derive_symmetry
 from tests.models import MODELS
 

@@ -15,7 +15,8 @@ from torch import nn
 from engine.checkpoints import Checkpoint, fingerprint, read_header_only
 from engine.errors import SpecError
 from engine.program import capture
-from engine.studies import inspect_header, inspect_network, json_ready
+from engine.studies.inspect import inspect_header, inspect_network
+from engine.studies.result import json_ready
 from tests.symmetry.nets import Attention
 
 SIZES = (784, 12, 7, 10)

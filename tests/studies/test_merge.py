@@ -18,10 +18,10 @@ from engine.errors import (
     RepairError,
     SpecError,
 )
-from engine.studies import MemoryTiles
 from engine.studies.merge import merge
 from engine.studies.merge_files import check_suffix, write_like
 from engine.studies.merge_options import MergeOptions
+from engine.studies.tiles import MemoryTiles
 from tests.merging.nets import perceptron, planted, traced, weights
 
 

@@ -15,11 +15,14 @@ from engine.families import build_program, recognise
 from engine.landscape import line
 from engine.matching import match_activations, match_weights
 from engine.repair import repaired_line
-from engine.studies import CompareOptions, MemoryTiles, compare, methods_alignment
+from engine.studies import methods_alignment
+from engine.studies.compare import compare
 from engine.studies.methods import compare_methods
 from engine.studies.methods_lines import Seen
 from engine.studies.methods_options import MethodChoice, MethodsOptions, variants
 from engine.studies.methods_trial import attempt
+from engine.studies.options import CompareOptions
+from engine.studies.tiles import MemoryTiles
 from engine.symmetry import Permutation, derive_symmetry
 from tests.studies.test_compare import DATA, StopAfter, checkpoint, loss_of, network
 

@@ -11,7 +11,8 @@ from engine.checkpoints import Checkpoint, fingerprint
 from engine.errors import MismatchError, SpecError
 from engine.landscape import evaluate_model
 from engine.program import capture
-from engine.studies import CompareOptions, compare
+from engine.studies.compare import compare
+from engine.studies.options import CompareOptions
 from tests.studies.test_compare import DATA, checkpoint, network
 
 OPTIONS = CompareOptions(line_points=3, plane_points=2, reset_samples=40)

@@ -23,12 +23,12 @@ from engine.errors import (
 )
 from engine.landscape.curve import curve
 from engine.program import capture
-from engine.studies import MemoryTiles
 from engine.studies.path import path
 from engine.studies.path_options import PathOptions
 from engine.studies.path_training import Part, Teller
 from engine.studies.plane import PlaneStudy
 from engine.studies.stages import Stages
+from engine.studies.tiles import MemoryTiles
 from engine.training.bend_records import BendProgress
 from tests.studies.test_compare import DATA, checkpoint, dataset, network
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from engine.landscape import make_plane
-from engine.studies import CompareOptions, MemoryTiles, compare
+from engine.studies.compare import compare
+from engine.studies.options import CompareOptions
 from engine.studies.plane_look import look_tile
 from engine.studies.plane_sample import PlaneSample
+from engine.studies.tiles import MemoryTiles
 from tests.studies.test_compare import DATA, checkpoint, dataset, loss_of, network
 
 OPTIONS = CompareOptions(line_points=3, plane_points=9)

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from engine.checkpoints import Checkpoint, fingerprint, read_checkpoint
 from engine.data import Dataset
 from engine.errors import CancelledError, LandscapeError, MismatchError, NonFiniteError, SpecError
-from engine.studies import MemoryTiles
 from engine.studies.planes import plane
 from engine.studies.planes_options import KINDS, PlanesOptions, check_kind
+from engine.studies.tiles import MemoryTiles
 from tests.landscape.planes.oracle import dense_hessian
 from tests.merging.nets import perceptron, planted, traced, weights
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.studies import CompareOptions, compare
+from engine.studies.compare import compare
+from engine.studies.options import CompareOptions
 from engine.studies.precision import POINTS
 from tests.studies.test_compare import DATA, OPTIONS, checkpoint, network
 

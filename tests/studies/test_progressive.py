@@ -11,10 +11,12 @@ import pytest
 from engine.errors import CancelledError, SpecError
 from engine.landscape import ResetData
 from engine.landscape.progressive import StopReason
-from engine.studies import CompareOptions, MemoryTiles, compare
+from engine.studies.compare import compare
 from engine.studies.evaluation import Work
+from engine.studies.options import CompareOptions
 from engine.studies.plane_rounds import PlaneRounds
 from engine.studies.plane_sample import PlaneSample
+from engine.studies.tiles import MemoryTiles
 from tests.studies.test_compare import StopAfter, checkpoint, dataset, network
 
 OPTIONS = CompareOptions(line_points=3, plane_points=13, reset_samples=40)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from engine.errors import CancelledError, NonFiniteError
 from engine.matching import match_weights
 from engine.program import Program, capture
-from engine.studies import self_test
+from engine.studies.self_test import self_test
 from engine.symmetry import Symmetry, derive_symmetry
 from tests.models import MODELS
 

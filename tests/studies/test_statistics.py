@@ -9,7 +9,8 @@ import torch
 from engine.landscape import evaluate_model
 from engine.program import capture
 from engine.repair import repair
-from engine.studies import CompareOptions, compare
+from engine.studies.compare import compare
+from engine.studies.options import CompareOptions
 from engine.studies.reset import reset_data
 from tests.models import MODELS
 from tests.studies.test_compare import DATA, OPTIONS, checkpoint, dataset, network

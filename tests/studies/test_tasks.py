@@ -14,7 +14,8 @@ import engine
 from engine.data import Dataset
 from engine.errors import DataError
 from engine.program import capture
-from engine.studies import CompareOptions, compare
+from engine.studies.compare import compare
+from engine.studies.options import CompareOptions
 from tests.studies.test_compare import checkpoint
 
 OPTIONS = CompareOptions(line_points=3, plane_points=3)

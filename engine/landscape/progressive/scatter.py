@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.stats import qmc
 from torch import Tensor
 
 from engine.landscape.grid import Extent
@@ -24,6 +23,8 @@ def sobol_points(count: int, extent: Extent, seed: int) -> np.ndarray:
         seed: of the scrambling (Owen).
     """
     u0, u1, v0, v1 = extent
+    from scipy.stats import qmc  # half a second, for those who draw
+
     unit = qmc.Sobol(2, scramble=True, rng=np.random.default_rng(seed)).random(count)
     return qmc.scale(unit, (u0, v0), (u1, v1))
 
