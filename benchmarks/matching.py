@@ -298,7 +298,7 @@ def identity_objective(problem: Problem) -> float:
     return problem.objective(problem.identity())
 
 
-def measure(case: Case, repeats: int, with_rebasin: bool, clock: Clock) -> None:
+def measure(case: Case, repeats: int, with_plain: bool, with_rebasin: bool, clock: Clock) -> None:
     a, b = case.model(0), case.model(1)
     program, symmetry = traced(case, a)
     numel = sum(tensor.numel() for tensor in a.parameters())
@@ -311,7 +311,8 @@ def measure(case: Case, repeats: int, with_rebasin: bool, clock: Clock) -> None:
     match_weights(program, symmetry, state(a), state(b), max_sweeps=1)  # warm up
     for _ in range(repeats):
         run_ours(case, a, b, ours, clock)
-        run_plain(case, a, b, plain, clock)
+        if with_plain:
+            run_plain(case, a, b, plain, clock)
         if with_rebasin:
             run_rebasin(case, a, b, theirs, problem, clock)
     print(f"{case.name}: {numel:,} parameters, {len(symmetry.groups)} groups, median of {repeats}")
@@ -333,6 +334,7 @@ def main() -> None:
     parser.add_argument("--only", help="one case by its name")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-rebasin", action="store_true")
+    parser.add_argument("--no-plain", action="store_true")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--processor-seconds", action="store_true")
     options = parser.parse_args()
@@ -342,7 +344,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, CPU, float32")
     for case in CASES:
         if case.name == options.only or (not options.only and (options.large or not case.large)):
-            measure(case, options.repeats, with_rebasin, clock)
+            measure(case, options.repeats, not options.no_plain, with_rebasin, clock)
 
 
 if __name__ == "__main__":
