@@ -152,7 +152,10 @@ class Problem:
         for name, carried in self.carried.items():
             if not groups or any(one.group in groups for one in carried):
                 product = self._a[name] * self._permuted(name, perms)
-                total += float(product[..., None].flatten(1).sum(1).sum(dtype=torch.float64))
+                summed = product[..., None].flatten(1).sum(1).sum(dtype=torch.float64)
+                if not summed.isfinite():  # rows of large weights
+                    summed = product.sum(dtype=torch.float64)
+                total += float(summed)
         return total
 
     def _permuted(self, name: str, perms: Perms) -> Tensor:

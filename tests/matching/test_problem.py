@@ -101,3 +101,10 @@ def test_large_finite_values_are_no_error():
     a, b = pair()
     b["w1"].fill_(3e38)
     Problem(SYMMETRY, a, b)
+
+
+def test_rows_of_large_weights_do_not_overflow_the_objective():
+    symmetry = hand.symmetry({"w": (2, 64)}, g=[(0, 1, 0, 1, 64, 1)])
+    w = torch.full((2, 64), 1.2e19)
+    problem = Problem(symmetry, {"w": w}, {"w": w})
+    assert problem.at_identity == pytest.approx(128 * 1.2e19**2, rel=1e-6)
