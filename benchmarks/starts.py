@@ -58,6 +58,7 @@ def measure(name: str, pair: Pair, seeds: int) -> None:
 
 
 def pairs(options: argparse.Namespace) -> Iterator[tuple[str, Pair]]:
+    """Yield the pairs that were asked for, with their names."""
     if options.models:
         yield " and ".join(options.models), stored_pair(*options.models)
     for name in options.case:

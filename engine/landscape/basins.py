@@ -66,6 +66,8 @@ def basins(
     Raises:
         LandscapeError: the losses do not fit the axes, or the threshold is NaN.
     """
+    from scipy import ndimage  # a third of a second, for those who look for basins
+
     grid, us, vs = (np.asarray(values, dtype=np.float64) for values in (losses, u, v))
     if grid.shape != (len(vs), len(us)):
         raise LandscapeError(
@@ -77,8 +79,6 @@ def basins(
     around = {name: _around(us, vs, *place) for name, place in positions.items()}
     under = np.isfinite(grid) & (grid < threshold)
     labels = np.zeros(grid.shape, dtype=np.int64)
-    from scipy import ndimage  # a third of a second, for those who look for basins
-
     ndimage.label(under, output=labels)
     count = int(labels.max(initial=0))
     basin_of = {}

@@ -53,7 +53,7 @@ def anchored_start(
 def _evidence(problem: Problem, block: str) -> list[tuple[frozenset[str], float]]:
     """Return for each site of a block the groups it needs, and its entries per unit and place.
 
-    A parameter that is the same for all units (scales of one, biases of zero) says nothing.
+    A parameter whose entries are all the same (scales of one, biases of zero) says nothing.
     """
     if block in problem.families:
         family = problem.families[block]

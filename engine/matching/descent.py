@@ -87,6 +87,10 @@ class Climber:
         problem: what is matched.
         solver: solves the assignment problems, in as many threads as torch has.
         should_stop: asked before each group.
+
+    Attributes:
+        problem, should_stop: as given.
+        visit: visits single blocks; what it keeps serves the descents.
     """
 
     def __init__(

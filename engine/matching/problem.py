@@ -73,7 +73,7 @@ class Problem:
             {
                 name: layout.carried
                 for name, layout in self.layouts.items()
-                if name not in exclude and a[name].is_floating_point()
+                if name not in exclude and a[name].is_floating_point() and a[name].numel()
             }
         )
         tensors = [model[name] for model in (a, b) for name in self.carried]

@@ -44,7 +44,7 @@ class MatchResult:
     Attributes:
         permutation: to be applied to b.
         objective: ⟨a, π(b)⟩ over the tensors that some permutation moves, without running
-            statistics; summed in float64.
+            statistics; rows summed in the working dtype, their sums in float64.
         objective_identity: the same for the identity.
         trace: objective of the best start before its first sweep and after each sweep, then of
             the best that is known after each escape; it never falls, and ends at `objective`

@@ -1,7 +1,7 @@
 """One visit of a block: its cost brought up to date, its assignment solved, what gains kept.
 
 Begin and end are two calls, so that the assignment problems of blocks that do not touch one
-another are solved beside each other, in threads: SciPy's solver and NumPy's products let other
+another are solved beside each other, in threads: lapx and SciPy let other
 threads run. Costs are made by the calling thread alone.
 """
 

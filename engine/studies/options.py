@@ -25,7 +25,7 @@ class CompareOptions:
         data_seed: of the draw.
         mean, std: normalisation per channel; None takes the data set's own.
         seed: of the matching's visiting orders and random starts.
-        restarts: starts of the matching; the first is the identity.
+        restarts: starts of the matching; the first is anchored, further ones are random.
         max_sweeps: the most sweeps of one start.
         line_points: λ values per edge, at least 3 and odd, so that λ = ½ is among them.
         plane_points: grid points along u, at least 2; 0 leaves the plane out.

@@ -9,6 +9,7 @@ from torch import Tensor
 from engine.matching import Problem, coordinate_descent, lap
 from engine.matching.anchored import anchored_start
 from engine.matching.descent import Climber
+from engine.matching.site import Site
 from engine.matching.weight_matching import first_start
 from engine.program import capture
 from engine.symmetry import Perms, Symmetry, derive_symmetry
@@ -141,20 +142,27 @@ def test_networks_in_one_order_stay_in_it():
     assert same(first(problem), problem.identity())
 
 
-def test_nothing_is_a_copy_of_zeros():
+def test_zeros_leave_every_unit_in_its_place():
     symmetry = narrow()
     a = hand.draw(symmetry, 0)
     problem = Problem(symmetry, a, {name: 0 * t for name, t in a.items()})
     assert same(first(problem), problem.identity())
 
 
-def test_the_costs_of_the_start_serve_the_descent():
+def test_the_costs_of_the_start_serve_the_descent(monkeypatch):
     """Each site is multiplied once for both, and what the descent finds stays the same."""
     symmetry = hand.mlp_symmetry(30, 20, 20, 5)
     problem = Problem(symmetry, *(hand.draw(symmetry, seed) for seed in range(2)))
+    multiplied: list[Site] = []
+    add = Site.add_cost
+    monkeypatch.setattr(
+        Site, "add_cost", lambda own, *args: multiplied.append(own) or add(own, *args)
+    )
     with Climber(problem) as climber:
         start, objective = first_start(climber)
         found = climber.climb(start, torch.Generator().manual_seed(0), objective)
+    sites = [site for own in problem.sites.values() for site in own]
+    assert len(multiplied) == len(sites) and set(multiplied) == set(sites)
     apart = coordinate_descent(problem, start, torch.Generator().manual_seed(0))
     assert objective == problem.objective(start) > problem.at_identity
     assert same(found.perms, apart.perms)

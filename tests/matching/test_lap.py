@@ -29,6 +29,8 @@ def drawn(kind: str, n: int = 263) -> np.ndarray:
     made = {
         "noise": noise,
         "low rank": rng.standard_normal((n, 5)) @ rng.standard_normal((5, n)),
+        "rank one": np.outer(rng.standard_normal(n), rng.standard_normal(n)),
+        "beyond": noise * 1e31,
         "ties": rng.integers(0, 3, (n, n)).astype(float),
         "constant": np.full((n, n), 2.5),
         "dead": noise * (np.arange(n) % 3 > 0)[:, None] * (np.arange(n) % 5 > 0)[None, :],
@@ -40,7 +42,10 @@ def drawn(kind: str, n: int = 263) -> np.ndarray:
     return made[kind]
 
 
-KINDS = ("noise", "low rank", "ties", "constant", "dead", "alike", "outliers", "huge", "tiny")
+KINDS = (
+    *("noise", "low rank", "rank one", "ties", "constant", "dead", "alike"),
+    *("outliers", "huge", "beyond", "tiny"),
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -58,6 +63,39 @@ def test_the_fastest_is_as_good_as_scipy_in_float64(kind, working, installed, mo
     reached, best = (cost[rows, p].sum(dtype=np.float64) for p in (found, exact))
     scale = np.abs(cost[rows, exact]).sum(dtype=np.float64)
     assert abs(reached - best) <= (1e-6 if working is np.float32 else 1e-12) * scale
+
+
+@pytest.mark.parametrize(
+    ("kind", "working", "wanted"),
+    [
+        ("noise", np.float32, "lapx"),
+        ("low rank", np.float32, "lapx"),
+        ("rank one", np.float32, "scipy"),
+        ("noise", np.float64, "scipy"),
+        ("beyond", np.float32, "scipy"),
+    ],
+)
+def test_who_solves_what(kind, working, wanted, monkeypatch):
+    asked = []
+    for name, solver in (("lapx", "lapjvs"), ("scipy", "linear_sum_assignment")):
+        kept = getattr(lap, solver)
+        monkeypatch.setattr(
+            lap,
+            solver,
+            lambda *args, kept=kept, name=name, **more: asked.append(name) or kept(*args, **more),
+        )
+    lap.fastest(drawn(kind).astype(working))
+    assert asked == [wanted]
+
+
+@pytest.mark.parametrize("kind", ["noise", "low rank"])
+def test_prices_are_near_the_dual_solution(kind):
+    cost = drawn(kind)
+    best = cost[np.arange(len(cost)), lap.fastest(cost)].sum()
+    found = lap.prices(cost)
+    bound = (cost - found).max(1).sum() + found.sum()  # no assignment is worth more
+    assert bound > best
+    assert bound - best < 0.1 * (cost.max(1).sum() - best)
 
 
 def test_solve_takes_another_solver():

@@ -7,6 +7,7 @@ import torch
 
 from engine.errors import MatchingError, NonFiniteError
 from engine.matching import coordinate_descent
+from engine.matching.anchored import anchored_start
 from engine.matching.problem import Problem
 from tests.matching import hand
 
@@ -108,3 +109,12 @@ def test_rows_of_large_weights_do_not_overflow_the_objective():
     w = torch.full((2, 64), 1.2e19)
     problem = Problem(symmetry, {"w": w}, {"w": w})
     assert problem.at_identity == pytest.approx(128 * 1.2e19**2, rel=1e-6)
+
+
+def test_an_empty_parameter_counts_for_nothing():
+    symmetry = hand.symmetry({"w": (5, 0), "v": (3, 5)}, g=[(0, 0, 0, 1, 5, 1), (1, 1, 0, 1, 5, 1)])
+    a, b = (hand.draw(symmetry, seed) for seed in range(2))
+    problem = Problem(symmetry, a, b)
+    expected = float((a["v"] * b["v"]).sum())
+    assert problem.objective(problem.identity()) == pytest.approx(expected, rel=1e-12)
+    assert anchored_start(problem)["g"].tolist() != list(range(5))

@@ -22,9 +22,9 @@ def sobol_points(count: int, extent: Extent, seed: int) -> np.ndarray:
         extent: (u from, u to, v from, v to).
         seed: of the scrambling (Owen).
     """
-    u0, u1, v0, v1 = extent
     from scipy.stats import qmc  # half a second, for those who draw
 
+    u0, u1, v0, v1 = extent
     unit = qmc.Sobol(2, scramble=True, rng=np.random.default_rng(seed)).random(count)
     return qmc.scale(unit, (u0, v0), (u1, v1))
 
