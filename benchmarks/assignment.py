@@ -1,8 +1,9 @@
 """Assignment problems: our solver beside lapx and SciPy as they are, on the costs of a descent.
 
 Run `python -m benchmarks.assignment [--case NAME]`: weight matching of two random models of
-`benchmarks/matching.py` meets these costs on its way; each is solved by all sides in turn, on one
-thread. Mean milliseconds per size are printed, without problems in which no rows compete.
+`benchmarks/matching.py` meets these costs on its way, and random costs of low rank are drawn; each
+is solved by all sides in turn, on one thread. Mean milliseconds are printed, without problems in
+which no rows compete.
 `docs/benchmarks.md` keeps the table.
 """
 
@@ -26,6 +27,7 @@ from engine.matching.descent import Climber
 from engine.matching.weight_matching import first_start
 
 SMALLEST = 128
+UNITS, DRAWN, RANKS = 1024, 3, (1, 3, 10, 100)
 SIDES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "ours": lap.fastest,
     "lapx": lambda cost: lapjvs(-cost, return_cost=False)[1],
@@ -33,7 +35,17 @@ SIDES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def measure(case: str) -> dict[int, dict[str, list[float]]]:
+def timed(cost: np.ndarray, into: dict[str, list[float]]) -> np.ndarray:
+    """Solve a problem by all sides, add the milliseconds of each, and return our solution."""
+    found = {}
+    for side, solver in SIDES.items():
+        began = time.perf_counter()
+        found[side] = solver(cost)
+        into[side].append(1000 * (time.perf_counter() - began))
+    return found["ours"]
+
+
+def of_a_descent(case: str) -> dict[int, dict[str, list[float]]]:
     """Return milliseconds by size and side."""
     spent: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
@@ -41,12 +53,7 @@ def measure(case: str) -> dict[int, dict[str, list[float]]]:
         largest = cost.argmax(1)
         if len(cost) < SMALLEST or len(np.unique(largest)) == len(largest):
             return lap.fastest(cost)
-        found = {}
-        for side, solver in SIDES.items():
-            began = time.perf_counter()
-            found[side] = solver(cost)
-            spent[len(cost)][side].append(1000 * (time.perf_counter() - began))
-        return found["ours"]
+        return timed(cost, spent[len(cost)])
 
     program, symmetry, a, b = random_pair(case)
     with torch.inference_mode():
@@ -57,6 +64,21 @@ def measure(case: str) -> dict[int, dict[str, list[float]]]:
     return spent
 
 
+def of_rank(rank: int) -> dict[str, list[float]]:
+    """Return milliseconds by side of random costs of a rank."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    draws = np.random.default_rng(rank)
+    for _ in range(DRAWN):
+        left, right = draws.standard_normal((2, UNITS, rank)).astype(np.float32)
+        timed(left @ right.T, spent)
+    return spent
+
+
+def print_row(name: object, sides: Mapping[str, list[float]]) -> None:
+    cells = [f"{statistics.mean(sides[side]):.2f}" for side in SIDES]
+    print(f"| {name} | {len(sides['ours'])} | {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--case", default="ResNet50", choices=[case.name for case in CASES])
@@ -64,9 +86,10 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"| units | problems | {' | '.join(f'{side}, ms' for side in SIDES)} |")
     print(f"|{'---|' * (2 + len(SIDES))}")
-    for size, sides in sorted(measure(options.case).items()):
-        cells = [f"{statistics.mean(sides[side]):.2f}" for side in SIDES]
-        print(f"| {size} | {len(sides['ours'])} | {' | '.join(cells)} |")
+    for size, sides in sorted(of_a_descent(options.case).items()):
+        print_row(size, sides)
+    for rank in RANKS:
+        print_row(f"{UNITS}, rank {rank}", of_rank(rank))
 
 
 if __name__ == "__main__":
