@@ -1,7 +1,7 @@
 """Assignment problems: our solver beside lapx and SciPy as they are, on the costs of a descent.
 
 Run `python -m benchmarks.assignment [--case NAME]`: weight matching of two random models of
-`benchmarks/matching.py` meets these costs on its way, and random costs of low rank are drawn; each
+`benchmarks/networks.py` meets these costs on its way, and random costs of low rank are drawn; each
 is solved by all sides in turn, on one thread. Mean milliseconds are printed, without problems in
 which no rows compete.
 `docs/benchmarks.md` keeps the table.
@@ -21,7 +21,7 @@ from lap import lapjvs
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.escapes import random_pair
-from benchmarks.matching import CASES
+from benchmarks.networks import CASES
 from engine.matching import Problem, lap
 from engine.matching.descent import Climber
 from engine.matching.weight_matching import first_start

@@ -1,7 +1,7 @@
 """Ways out of local optima of weight matching: random starts and escapes, at the same cost.
 
 Run `python -m benchmarks.escapes A B --seconds 10` on two checkpoints, or with a case of
-`benchmarks/matching.py` by name: `python -m benchmarks.escapes --case ResNet18`. Each way goes
+`benchmarks/networks.py` by name: `python -m benchmarks.escapes --case ResNet18`. Each way goes
 on until it has used the processor for so many seconds and then returns the best it has; one
 thread. `docs/matching.md` keeps the table.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from benchmarks.matching import CASES, state, traced
+from benchmarks.networks import CASES, state, traced
 from engine import build_program, derive_symmetry, load_checkpoint, match_weights, recognise
 from engine.matching import MatchResult
 from engine.program import Program

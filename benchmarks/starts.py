@@ -1,7 +1,7 @@
 """Where weight matching begins: at the identity, as the paper has it, or anchored.
 
 Run `python -m benchmarks.starts A B` on two checkpoints, or `--case NAME …` with cases of
-`benchmarks/matching.py`. Both starts in turn in one process, with the same visiting orders and
+`benchmarks/networks.py`. Both starts in turn in one process, with the same visiting orders and
 solver, by processor seconds on one thread. `docs/matching.md` keeps the table.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.escapes import Pair, random_pair, stored_pair
-from benchmarks.matching import CASES
+from benchmarks.networks import CASES
 from engine.matching import Problem
 from engine.matching.anchored import anchored_start
 from engine.matching.descent import Climber
